@@ -1,0 +1,45 @@
+# `make demo` and `make test` do all the set-up that they need; Python 3.11 or newer is the one prerequisite.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test suites lint local gallery peers constraints clean
+
+help:  ## list what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/installed-local: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,local]'
+	touch $@
+
+demo: .venv/installed  ## check the reference endpoint through all clients, and say where the report is
+	$(BIN)/likewise check --out runs/demo
+	@echo "Open $(CURDIR)/runs/demo/report.html in a browser."
+
+test: .venv/installed  ## test the harness, and run the suites on the reference endpoint in both dialects
+	$(BIN)/python -m pytest --quiet --numprocesses 2
+	$(BIN)/python -m pytest --quiet suites
+	$(BIN)/python -m pytest --quiet suites --target reference-dashscope
+
+lint: .venv/installed  ## format, lint and type check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+local: .venv/installed-local  ## check a real language model on this machine's CPU
+	$(BIN)/likewise check local --out runs/local
+
+peers: .venv/installed  ## check other people's servers, each in an environment of its own
+	$(BIN)/python scripts/peers.py
+
+constraints: .venv/installed-local  ## pin what is installed now, after raising a bound in pyproject.toml
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:  ## remove what was installed and what was run
+	rm -rf .venv .peers runs

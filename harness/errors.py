@@ -1,0 +1,57 @@
+"""What can go wrong outside of a verdict: one class per way, each with what happened and what to do next.
+
+LikewiseError
+├── UsageError            exit 2: the command line or the configuration is wrong
+│   ├── ConfigError           a mistake in likewise.toml, with its line
+│   ├── UnknownTargetError    a target that no file and no preset names
+│   ├── MissingKeyError       the variable that should hold the key is not set
+│   ├── BadBaseUrlError       a base_url that no client could use
+│   ├── RunFolderError        a folder that holds no run that can be read
+│   └── MissingExtraError     an optional package that this command needs
+└── NothingJudgedError    exit 3: the endpoint gave nothing to judge
+"""
+
+
+class LikewiseError(Exception):
+    """An error that its user can mend: `happened` and `next_step` are one sentence each."""
+
+    exit_code = 2
+
+    def __init__(self, happened: str, next_step: str) -> None:
+        super().__init__(f"{happened} {next_step}")
+        self.happened = happened
+        self.next_step = next_step
+
+
+class UsageError(LikewiseError):
+    """The command line or the configuration is wrong."""
+
+
+class ConfigError(UsageError):
+    """A mistake in likewise.toml; the message starts with `file:line: key`."""
+
+
+class UnknownTargetError(UsageError):
+    """A target name that no file and no preset knows."""
+
+
+class MissingKeyError(UsageError):
+    """The environment variable that should hold the key is not set or empty."""
+
+
+class BadBaseUrlError(UsageError):
+    """A base_url that no client could use."""
+
+
+class RunFolderError(UsageError):
+    """A folder that holds no run, or one that this version can't read."""
+
+
+class MissingExtraError(UsageError):
+    """An optional package that this command needs is not installed."""
+
+
+class NothingJudgedError(LikewiseError):
+    """The endpoint gave nothing to judge: unreachable, key refused, not an API."""
+
+    exit_code = 3
