@@ -1,0 +1,290 @@
+"""Recording transports: beneath `httpx` and `httpx2` alike, sync and async, they write down what crosses.
+
+`httpx` carries the raw client; the OpenAI SDK and langchain_openai build on `httpx2`. The two libraries have
+the same transport interface under two names, so one pair of classes serves both.
+
+    with recording(pattern) as tape:
+        client.post(...)
+    tape.exchanges  # one Exchange per request that the client made
+"""
+
+import ssl
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from re import Pattern
+from types import ModuleType
+from typing import Any
+
+import httpx
+import httpx2
+
+from harness.wire.exchange import Ending, Exchange, Headers, Read, Request, Response
+from harness.wire.limits import Limits
+from harness.wire.redaction import redact, redact_headers, redact_pieces, redact_text
+
+
+class LimitReachedError(Exception):
+    """Raised into the client when an exchange passes the harness's limits; the exchange says which."""
+
+    def __init__(self, ending: Ending, detail: str) -> None:
+        super().__init__(detail)
+        self.ending = ending
+
+
+@dataclass(slots=True)
+class Tape:
+    """The exchanges of one client call, in order; `secrets` is what is overwritten in them."""
+
+    secrets: Pattern[bytes] | None
+    exchanges: list[Exchange] = field(default_factory=list)
+
+
+_tape: ContextVar[Tape] = ContextVar("tape")
+
+
+@contextmanager
+def recording(secrets: Pattern[bytes] | None) -> Iterator[Tape]:
+    """Everything that a recording transport carries inside this block goes to the tape that it gives."""
+    tape = Tape(secrets)
+    token = _tape.set(tape)
+    try:
+        yield tape
+    finally:
+        _tape.reset(token)
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """One exchange while it happens."""
+
+    request: Request
+    limits: Limits
+    tape: Tape
+    response: Response | None = None
+    reads: list[Read] = field(default_factory=list)
+    size_bytes: int = 0
+    has_ended: bool = False
+
+    def start(self, status: int, http_version: str, headers: Headers) -> None:
+        self.response = Response(status, http_version, headers, time.monotonic_ns(), ())
+
+    def read(self, data: bytes) -> None:
+        arrived_ns = time.monotonic_ns()
+        self.reads.append(Read(arrived_ns, data))
+        self.size_bytes += len(data)
+        if self.size_bytes > self.limits.body_bytes:
+            raise LimitReachedError(Ending.OVERSIZED, f"the body passed {self.limits.body_bytes:,} bytes")
+        if arrived_ns - self.request.sent_ns > self.limits.total_s * 1e9:
+            raise LimitReachedError(Ending.TIMEOUT, f"the exchange took over {self.limits.total_s:g} s")
+
+    def end(self, ended: Ending, detail: str = "") -> None:
+        if self.has_ended:
+            return
+        self.has_ended = True
+        secrets = self.tape.secrets
+        request = Request(
+            self.request.method,
+            redact_text(self.request.url, secrets),
+            redact_headers(self.request.headers, secrets),
+            redact(self.request.body, secrets),
+            self.request.sent_ns,
+        )
+        exchange = Exchange(
+            request, self._redacted_response(), ended, time.monotonic_ns(), redact_text(detail, secrets)
+        )
+        self.tape.exchanges.append(exchange)
+
+    def end_with(self, error: BaseException) -> None:
+        self.end(_ending_of(error, has_begun=self.response is not None), str(error) or type(error).__name__)
+
+    def _redacted_response(self) -> Response | None:
+        if self.response is None:
+            return None
+        secrets = self.tape.secrets
+        head = self.response
+        recorded = Response(head.status, head.http_version, head.headers, head.started_ns, tuple(self.reads))
+        headers = redact_headers(head.headers, secrets)
+        reads = recorded.reads
+        if secrets is not None and secrets.search(recorded.body):
+            # A compressed body can't be redacted as it is, so it is kept without its content coding.
+            headers = tuple(pair for pair in headers if pair[0].lower() != "content-encoding")
+            reads = recorded.decoded_reads
+        pieces = redact_pieces((read.data for read in reads), secrets)
+        redacted = tuple(Read(read.arrived_ns, data) for read, data in zip(reads, pieces, strict=True))
+        return Response(head.status, head.http_version, headers, head.started_ns, redacted)
+
+
+def _ending_of(error: BaseException, *, has_begun: bool) -> Ending:
+    """What an exception of either library means; the two share their class names."""
+    if isinstance(error, LimitReachedError):
+        return error.ending
+    is_tls = any(isinstance(link, ssl.SSLError) or "handshake" in str(link) for link in _chain(error))
+    if is_tls and not has_begun:
+        return Ending.TLS
+    match type(error).__name__:
+        case "ConnectError" | "ConnectTimeout" | "ProxyError" | "UnsupportedProtocol":
+            return Ending.UNREACHABLE
+        case "ReadTimeout" | "WriteTimeout" | "PoolTimeout":
+            return Ending.TIMEOUT
+        case "RemoteProtocolError" if not has_begun and "disconnected" not in str(error):
+            return Ending.NOT_HTTP
+        case "GeneratorExit" | "CancelledError" | "KeyboardInterrupt":
+            return Ending.LEFT
+        case _:
+            return Ending.CUT
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
+    """A synchronous transport of `library`, httpx or httpx2, that records."""
+
+    def __init__(self, library: ModuleType, base_url: str, limits: Limits) -> None:
+        self._library, self._limits = library, limits
+        self._inner = library.HTTPTransport(**_connection_options(base_url))
+
+    def handle_request(self, request: Any) -> Any:
+        """Send the library's request and give its response, whose body is recorded as it is read."""
+        request.read()
+        recorder = _Recorder(_sent(request), self._limits, _tape.get())
+        try:
+            response = self._inner.handle_request(request)
+        except BaseException as error:
+            recorder.end_with(error)
+            raise
+        return _recorded(self._library, response, recorder, _RecordedBody(response.stream, recorder))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+class AsyncRecordingTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
+    """An asynchronous transport of `library`, httpx or httpx2, that records."""
+
+    def __init__(self, library: ModuleType, base_url: str, limits: Limits) -> None:
+        self._library, self._limits = library, limits
+        self._inner = library.AsyncHTTPTransport(**_connection_options(base_url))
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send the library's request and give its response, whose body is recorded as it is read."""
+        await request.aread()
+        recorder = _Recorder(_sent(request), self._limits, _tape.get())
+        try:
+            response = await self._inner.handle_async_request(request)
+        except BaseException as error:
+            recorder.end_with(error)
+            raise
+        return _recorded(self._library, response, recorder, _AsyncRecordedBody(response.stream, recorder))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+
+class _RecordedBody(httpx.SyncByteStream, httpx2.SyncByteStream):
+    def __init__(self, stream: Any, recorder: _Recorder) -> None:
+        self._stream, self._recorder = stream, recorder
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for data in self._stream:
+                self._recorder.read(data)
+                yield data
+        except BaseException as error:
+            self._recorder.end_with(error)
+            raise
+        self._recorder.end(Ending.COMPLETE)
+
+    def close(self) -> None:
+        self._recorder.end(Ending.LEFT)
+        self._stream.close()
+
+
+class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
+    def __init__(self, stream: Any, recorder: _Recorder) -> None:
+        self._stream, self._recorder = stream, recorder
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for data in self._stream:
+                self._recorder.read(data)
+                yield data
+        except BaseException as error:
+            self._recorder.end_with(error)
+            raise
+        self._recorder.end(Ending.COMPLETE)
+
+    async def aclose(self) -> None:
+        self._recorder.end(Ending.LEFT)
+        await self._stream.aclose()
+
+
+def _recorded(library: ModuleType, response: Any, recorder: _Recorder, body: object) -> Any:
+    version = response.extensions.get("http_version", b"").decode("ascii", "replace")
+    recorder.start(response.status_code, version, _header_pairs(response.headers))
+    return library.Response(
+        status_code=response.status_code,
+        headers=response.headers,
+        stream=body,
+        extensions=response.extensions,
+    )
+
+
+def client_options(
+    library: ModuleType,
+    transport: type[RecordingTransport] | type[AsyncRecordingTransport],
+    base_url: str,
+    limits: Limits,
+) -> dict[str, Any]:
+    """What to open an HTTP client of the library with: recorded, bounded, and staying where it was sent.
+
+    Redirects are not followed: they could carry the key to another host, and a client that was told the right
+    base_url has no need of them.
+    """
+    return {
+        "transport": transport(library, base_url, limits),
+        "timeout": library.Timeout(limits.silence_s, connect=limits.connect_s),
+        "follow_redirects": False,
+        "trust_env": False,
+    }
+
+
+def _sent(request: Any) -> Request:
+    return Request(
+        request.method,
+        str(request.url),
+        _header_pairs(request.headers),
+        request.content,
+        time.monotonic_ns(),
+    )
+
+
+def _header_pairs(headers: Any) -> Headers:
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw)
+
+
+def _connection_options(base_url: str) -> dict[str, Any]:
+    """TLS by the operating system's trust store, and the user's proxy, where the URL asks for them."""
+    scheme, _, rest = base_url.partition("://")
+    proxy = (
+        None
+        if urllib.request.proxy_bypass(rest.partition("/")[0])
+        else urllib.request.getproxies().get(scheme)
+    )
+    return {"verify": _tls_context() if scheme == "https" else False, "proxy": proxy, "trust_env": False}
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
