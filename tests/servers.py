@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+Answer = Callable[[socket.socket, bytes], None]
+"""Writes to the connection what the server says to a request."""
+
 _TLS_HANDSHAKE = b"\x16"
 
 
 @contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def server(answer: Answer) -> Iterator[str]:
     """A server that reads each request to its end, lets `answer` write, and closes; gives its base_url."""
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=_accept, args=(listener, answer), daemon=True)
@@ -23,7 +26,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         thread.join(5)
 
 
-def _accept(listener: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+def _accept(listener: socket.socket, answer: Answer) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -32,16 +35,15 @@ def _accept(listener: socket.socket, answer: Callable[[socket.socket], None]) ->
         threading.Thread(target=_serve, args=(connection, answer), daemon=True).start()
 
 
-def _serve(connection: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+def _serve(connection: socket.socket, answer: Answer) -> None:
     with connection:
         try:
-            _read_request(connection)
-            answer(connection)
+            answer(connection, _read_request(connection))
         except OSError:
             return
 
 
-def _read_request(connection: socket.socket) -> None:
+def _read_request(connection: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
         received = connection.recv(65536)
@@ -49,30 +51,41 @@ def _read_request(connection: socket.socket) -> None:
             raise OSError("the client left")
         data += received
         if data.startswith(_TLS_HANDSHAKE):
-            return
+            return data
     head, _, body = data.partition(b"\r\n\r\n")
     lengths = [
         line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
     ]
     while len(body) < int(lengths[0] if lengths else 0):
         body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
 
 
-def says(*pieces: bytes) -> Callable[[socket.socket], None]:
+def says(*pieces: bytes) -> Answer:
     """Writes the pieces as they are, and closes."""
 
-    def answer(connection: socket.socket) -> None:
+    def answer(connection: socket.socket, _: bytes) -> None:
         for piece in pieces:
             connection.sendall(piece)
 
     return answer
 
 
-def resets_after(*pieces: bytes) -> Callable[[socket.socket], None]:
+def by_mode(plain: Answer, streamed: Answer) -> Answer:
+    """Answers a request for a stream one way, any other another way."""
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        asks_for_stream = b'"stream":true' in request.replace(b" ", b"")
+        (streamed if asks_for_stream else plain)(connection, request)
+
+    return answer
+
+
+def resets_after(*pieces: bytes) -> Answer:
     """Writes the pieces, then resets the connection."""
 
-    def answer(connection: socket.socket) -> None:
-        says(*pieces)(connection)
+    def answer(connection: socket.socket, request: bytes) -> None:
+        says(*pieces)(connection, request)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     return answer

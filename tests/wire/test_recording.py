@@ -116,17 +116,12 @@ def test_plain_http_on_a_tls_address_is_a_tls_failure(ask: Callable[..., Exchang
 
 
 def test_silence_is_a_timeout(ask: Callable[..., Exchange]) -> None:
-    with server(lambda connection: connection.recv(1) and None) as base_url:
+    with server(lambda connection, _: connection.recv(1) and None) as base_url:
         assert ask(base_url, replace(Limits(), silence_s=0.1)).ended is Ending.TIMEOUT
 
 
 def test_dripping_bytes_are_a_timeout_too(ask: Callable[..., Exchange]) -> None:
-    def drips(connection: object) -> None:
-        says(head())(connection)  # type: ignore[arg-type]  # the server gives its socket
-        for _ in range(10_000):
-            says(b" ")(connection)  # type: ignore[arg-type]  # the server gives its socket
-
-    with server(drips) as base_url:
+    with server(says(head(), *[b" "] * 10_000)) as base_url:
         assert ask(base_url, replace(Limits(), total_s=0.001)).ended is Ending.TIMEOUT
 
 

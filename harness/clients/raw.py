@@ -1,0 +1,216 @@
+"""Raw HTTP by `httpx`: the user who posts JSON and reads lines, with no SDK between."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.clients import Connection
+from harness.clients.reply import (
+    Gathered,
+    Reply,
+    ReplyChoice,
+    ToolCall,
+    gathered_from,
+    raised,
+    reply_of,
+    usage_of,
+)
+from harness.scenario import Ask, Chat, Mode
+from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
+from harness.wire.sse import read_events
+
+if TYPE_CHECKING:
+    import httpx
+    from anyio.from_thread import BlockingPortal
+
+WRONG_KEY = "sk-likewise-wrong-key"
+
+
+class HttpStatusError(Exception):
+    """What a raw user raises on an HTTP error, with the error object's code."""
+
+    def __init__(self, status_code: int, body: bytes) -> None:
+        super().__init__(f"HTTP {status_code}: {body[:300].decode('utf-8', 'replace')}")
+        self.status_code = status_code
+        self.code = _error_code(body)
+
+
+class StreamError(Exception):
+    """What a raw user raises on an error object in mid-stream."""
+
+    def __init__(self, error: object) -> None:
+        super().__init__(f"error event: {json.dumps(error, ensure_ascii=False)[:300]}")
+        self.code = error.get("code") if isinstance(error, Mapping) else None
+
+
+def _error_code(body: bytes) -> str | None:
+    try:
+        code = json.loads(body)["error"]["code"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return code if isinstance(code, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One HTTP request, ready for `client.stream`."""
+
+    method: str
+    url: str
+    content: bytes
+    headers: Mapping[str, str]
+
+
+def _message(connection: Connection, ask: Ask, mode: Mode) -> _Message:
+    right = {"authorization": f"Bearer {connection.key}"}
+    json_headers = {"content-type": "application/json"}
+    if isinstance(ask, Chat):
+        stream = {"stream": True} if mode is Mode.STREAM else {}
+        body = {"model": connection.model, **ask.params_for(mode), **stream}
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return _Message("POST", f"{connection.base_url}/chat/completions", content, {**right, **json_headers})
+    keys = {"right": right, "wrong": {"authorization": f"Bearer {WRONG_KEY}"}, "none": {}}
+    content = ask.body.replace(b"{model}", connection.model.encode())
+    headers = {**keys[ask.key], **(json_headers if ask.body else {})}
+    return _Message(ask.method, f"{connection.base_url}{ask.path}", content, headers)
+
+
+def _plain_reply(body: bytes) -> Reply:
+    answer = json.loads(body)
+    return Reply(
+        choices=tuple(
+            ReplyChoice(
+                index=choice.get("index"),
+                text=choice["message"].get("content"),
+                tool_calls=tuple(_tool_call(call) for call in choice["message"].get("tool_calls") or ()),
+                finish_reason=choice.get("finish_reason"),
+                refusal=choice["message"].get("refusal"),
+            )
+            for choice in answer["choices"]
+        ),
+        usage=usage_of(answer.get("usage")),
+        response_id=answer.get("id"),
+        model=answer.get("model"),
+        printed=(json.dumps(answer, ensure_ascii=False),),
+    )
+
+
+def _tool_call(call: Mapping[str, Any]) -> ToolCall:
+    function = call.get("function") or {}
+    return ToolCall(call.get("id"), function.get("name"), function.get("arguments"))
+
+
+def _streamed_reply(body: bytes) -> Reply:
+    def take(gathered: Gathered) -> None:
+        for event in read_events([(0, body)]):
+            if event.ended and event.data not in (None, "[DONE]"):
+                _add_chunk(gathered, event.data or "")
+
+    return gathered_from(take)
+
+
+def _add_chunk(gathered: Gathered, data: str) -> None:
+    chunk = json.loads(data)
+    gathered.printed.append(data)
+    if "error" in chunk:
+        raise StreamError(chunk["error"])
+    gathered.pieces += 1
+    gathered.response_id = gathered.response_id or chunk.get("id")
+    gathered.model = gathered.model or chunk.get("model")
+    gathered.usage = usage_of(chunk.get("usage")) or gathered.usage
+    for choice in chunk["choices"]:
+        index, delta = choice.get("index"), choice["delta"]
+        gathered.add_text(index, delta.get("content"))
+        gathered.add_refusal(index, delta.get("refusal"))
+        for call in delta.get("tool_calls") or ():
+            gathered.add_call(index, call.get("index"), _tool_call(call))
+        gathered.finish(index, choice.get("finish_reason"))
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What came of a request: it is read to its end before anything is made of it."""
+
+    status: int = 0
+    body: bytearray = field(default_factory=bytearray)
+    error: Exception | None = None
+
+
+def _reply(answer: _Answer, mode: Mode) -> Reply:
+    if answer.status >= 300:
+        return Reply(raised=raised(HttpStatusError(answer.status, bytes(answer.body))))
+    body = bytes(answer.body)
+    reply = _streamed_reply(body) if mode is Mode.STREAM else reply_of(lambda: _plain_reply(body))
+    return reply if answer.error is None else replace(reply, raised=raised(answer.error))
+
+
+@dataclass(frozen=True, slots=True)
+class _RawClient:
+    """POST and read, synchronously."""
+
+    connection: Connection
+    http: "httpx.Client"
+    version: str
+
+    def perform(self, ask: Ask, mode: Mode) -> Reply:
+        message, answer = _message(self.connection, ask, mode), _Answer()
+        try:
+            with self.http.stream(**asdict(message)) as response:
+                answer.status = response.status_code
+                for data in response.iter_bytes():
+                    answer.body += data
+        except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
+            answer.error = error
+        return _reply(answer, mode)
+
+
+@dataclass(frozen=True, slots=True)
+class _AsyncRawClient:
+    """POST and read, in an event loop of its own."""
+
+    connection: Connection
+    http: "httpx.AsyncClient"
+    portal: "BlockingPortal"
+    version: str
+
+    def perform(self, ask: Ask, mode: Mode) -> Reply:
+        return self.portal.call(self._perform, ask, mode)
+
+    async def _perform(self, ask: Ask, mode: Mode) -> Reply:
+        message, answer = _message(self.connection, ask, mode), _Answer()
+        try:
+            async with self.http.stream(**asdict(message)) as response:
+                answer.status = response.status_code
+                async for data in response.aiter_bytes():
+                    answer.body += data
+        except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
+            answer.error = error
+        return _reply(answer, mode)
+
+
+@contextmanager
+def _open(connection: Connection) -> Iterator[_RawClient]:
+    import httpx
+
+    with httpx.Client(
+        **client_options(httpx, RecordingTransport, connection.base_url, connection.limits)
+    ) as http:
+        yield _RawClient(connection, http, f"httpx {httpx.__version__}")
+
+
+@contextmanager
+def _open_async(connection: Connection) -> Iterator[_AsyncRawClient]:
+    import httpx
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal() as portal:
+        http = httpx.AsyncClient(
+            **client_options(httpx, AsyncRecordingTransport, connection.base_url, connection.limits)
+        )
+        with portal.wrap_async_context_manager(http):
+            yield _AsyncRawClient(connection, http, portal, f"httpx {httpx.__version__}")
+
+
+CLIENTS = {"raw": _open, "raw-async": _open_async}

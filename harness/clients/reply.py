@@ -1,0 +1,212 @@
+"""A reply: what a client gave its user, as that user would have read it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call as the user got it; `arguments` is JSON text, whatever the client made of it."""
+
+    id: str | None
+    name: str | None
+    arguments: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the user got them."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The exception that reached the user: its class, the HTTP status and the code that it carries."""
+
+    type: str
+    message: str
+    status: int | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyChoice:
+    """One choice of a reply."""
+
+    index: int | None
+    text: str | None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the user of a client has in hand after one call.
+
+    After an exception in mid-stream, `choices` holds what had come until then. `pieces` counts the chunks
+    that a streaming user saw. `printed` is what the founding page's print lines show; `notes` tells where
+    today's library refuses a line of that page.
+    """
+
+    choices: tuple[ReplyChoice, ...] = ()
+    usage: Usage | None = None
+    response_id: str | None = None
+    model: str | None = None
+    raised: Raised | None = None
+    pieces: int = 0
+    printed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str | None:
+        """The first choice's text."""
+        return self.choices[0].text if self.choices else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The first choice's finish reason."""
+        return self.choices[0].finish_reason if self.choices else None
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The first choice's tool calls."""
+        return self.choices[0].tool_calls if self.choices else ()
+
+
+@dataclass(slots=True)
+class _GrowingCall:
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(slots=True)
+class _GrowingChoice:
+    text: str | None = None
+    refusal: str | None = None
+    finish_reason: str | None = None
+    calls: dict[int | None, _GrowingCall] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What a streaming user puts together, as the loops in the SDKs' own examples do it.
+
+    It takes values as they come and adds nothing: a wrong type raises here as it would in the user's code.
+    """
+
+    choices: dict[int | None, _GrowingChoice] = field(default_factory=dict)
+    usage: Usage | None = None
+    response_id: str | None = None
+    model: str | None = None
+    pieces: int = 0
+    printed: list[str] = field(default_factory=list)
+
+    def choice(self, index: int | None) -> _GrowingChoice:
+        """The choice with this index, begun if it is new."""
+        return self.choices.setdefault(index, _GrowingChoice())
+
+    def add_text(self, index: int | None, text: str | None) -> None:
+        """Append a content delta."""
+        if text is not None:
+            choice = self.choice(index)
+            choice.text = text if choice.text is None else choice.text + text
+
+    def add_refusal(self, index: int | None, text: str | None) -> None:
+        """Append a refusal delta."""
+        if text is not None:
+            choice = self.choice(index)
+            choice.refusal = text if choice.refusal is None else choice.refusal + text
+
+    def add_call(self, index: int | None, call_index: int | None, call: ToolCall) -> None:
+        """Merge a tool call delta: the first id and name hold, arguments are appended."""
+        growing = self.choice(index).calls.setdefault(call_index, _GrowingCall())
+        growing.id = growing.id or call.id
+        growing.name = growing.name or call.name
+        if call.arguments is not None:
+            growing.arguments += call.arguments
+
+    def finish(self, index: int | None, reason: str | None) -> None:
+        """Take a finish reason; the last one holds."""
+        choice = self.choice(index)
+        choice.finish_reason = reason or choice.finish_reason
+
+    def reply(self) -> Reply:
+        """The reply as far as it has come."""
+        return Reply(
+            choices=tuple(_choice(index, choice) for index, choice in self.choices.items()),
+            usage=self.usage,
+            response_id=self.response_id,
+            model=self.model,
+            pieces=self.pieces,
+            printed=tuple(self.printed),
+        )
+
+
+def _choice(index: int | None, growing: _GrowingChoice) -> ReplyChoice:
+    calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in growing.calls.values())
+    return ReplyChoice(index, growing.text, calls, growing.finish_reason, growing.refusal)
+
+
+def raised(error: Exception) -> Raised:
+    """What a user's `except` clause has in hand."""
+    status, code = getattr(error, "status_code", None), getattr(error, "code", None)
+    return Raised(
+        type=f"{type(error).__module__.partition('.')[0]}.{type(error).__qualname__}".removeprefix(
+            "builtins."
+        ),
+        message=str(error)[:500],
+        status=status if isinstance(status, int) else None,
+        code=code if isinstance(code, str) else None,
+    )
+
+
+def reply_of(call: Callable[[], Reply]) -> Reply:
+    """The reply of a plain call, or the exception that its user got instead."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
+        return Reply(raised=raised(error))
+
+
+def gathered_from(take: Callable[[Gathered], None]) -> Reply:
+    """The reply of a streamed call, with what had been gathered when an exception reached its user."""
+    gathered = Gathered()
+    try:
+        take(gathered)
+    except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
+        return replace(gathered.reply(), raised=raised(error))
+    return gathered.reply()
+
+
+def usage_of(value: object) -> Usage | None:
+    """Token counts from a usage object of any client: attributes or keys, by OpenAI's names."""
+    if value is None:
+        return None
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    if isinstance(value, Mapping):
+        return Usage(*(value.get(name) for name in names))
+    return Usage(*(getattr(value, name, None) for name in names))
+
+
+def from_json(value: Mapping[str, Any]) -> Reply:
+    """A reply from the JSON that serialising one gave; values keep the types that the client gave."""
+    choices = (
+        {**choice, "tool_calls": tuple(ToolCall(**call) for call in choice["tool_calls"])}
+        for choice in value["choices"]
+    )
+    return Reply(
+        **{
+            **value,
+            "choices": tuple(ReplyChoice(**choice) for choice in choices),
+            "usage": value["usage"] and Usage(**value["usage"]),
+            "raised": value["raised"] and Raised(**value["raised"]),
+            "printed": tuple(value["printed"]),
+            "notes": tuple(value["notes"]),
+        }
+    )

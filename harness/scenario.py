@@ -1,0 +1,81 @@
+"""A scenario: what is asked of an endpoint. The same one goes through every client in both modes.
+
+Scenarios are content: module-level values in `suites/`, found by `harness.content`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from harness.wire.exchange import Json
+
+
+class Mode(StrEnum):
+    """How an answer is asked for: as one body, or as a stream of events."""
+
+    PLAIN = "plain"
+    STREAM = "stream"
+
+
+BOTH_MODES = (Mode.PLAIN, Mode.STREAM)
+PLAIN_ONLY = (Mode.PLAIN,)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """POST /chat/completions with these parameters; the client adds the model and, in a stream, `stream`.
+
+    `stream_params` go only with a stream, as `stream_options` must.
+    """
+
+    params: Mapping[str, Json]
+    stream_params: Mapping[str, Json] = field(default_factory=dict)
+
+    def params_for(self, mode: Mode) -> dict[str, Json]:
+        """The parameters in one mode, without the model and `stream`."""
+        return {**self.params, **(self.stream_params if mode is Mode.STREAM else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A request that only raw HTTP can send: a wrong key, a broken body, another method or path.
+
+    `body` is sent as it is; `key` says which Authorization header goes with it.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    key: Literal["right", "wrong", "none"] = "right"
+
+
+Ask: TypeAlias = Chat | Http
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is asked, and what a right endpoint makes of it.
+
+    `refused_with` holds the HTTP statuses with which OpenAI refuses such a request; empty where it answers.
+    `needs` names the capabilities that a target must claim. `clients` is empty when every client can ask it.
+    `is_dropin` marks the calls of the founding promise, from which the drop-in table is made.
+    """
+
+    id: str
+    sentence: str
+    ask: Ask
+    refused_with: tuple[int, ...] = ()
+    needs: frozenset[str] = frozenset()
+    modes: tuple[Mode, ...] = BOTH_MODES
+    clients: frozenset[str] = frozenset()
+    is_dropin: bool = False
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a right endpoint answers, and does not refuse."""
+        return not self.refused_with
+
+    def params_for(self, mode: Mode) -> dict[str, Json]:
+        """The chat parameters asked for in one mode; empty for a raw request."""
+        return self.ask.params_for(mode) if isinstance(self.ask, Chat) else {}
