@@ -1,0 +1,61 @@
+"""What the user asked for, read from the words of a command line or of pytest's options."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import report
+from harness.check import Settings
+from harness.errors import UsageError
+from harness.observe import checked_clients
+from harness.rule import Level
+from harness.scenario import Mode
+from harness.target import Target, ad_hoc, load, resolve
+
+
+def targets_of(
+    names: Sequence[str],
+    base_url: str | None,
+    model: str | None,
+    api_key_env: str | None,
+    config: Path | None = None,
+) -> list[Target]:
+    """The targets named, or the one at `base_url`; the reference endpoint when nothing is named."""
+    if base_url is None:
+        if model or api_key_env:
+            raise UsageError(
+                "--model and --api-key-env go with --base-url.",
+                "Add --base-url, or write the target into likewise.toml (`likewise init`).",
+            )
+        file_targets = load(config)
+        return [resolve(name, file_targets) for name in names or ["reference"]]
+    if names:
+        raise UsageError("Either names of targets or --base-url, not both.", "Leave one of them out.")
+    if model is None:
+        raise UsageError("--base-url needs the model to ask.", "Add --model NAME.")
+    return [ad_hoc(base_url, model, api_key_env)]
+
+
+def settings_of(clients: str, modes: str, level: Level, concurrency: int = 4) -> Settings:
+    """Settings from comma-separated names of clients and modes."""
+    return Settings(checked_clients(words(clients)), modes_of(modes), level, concurrency)
+
+
+def formats_of(names: str) -> tuple[str, ...]:
+    """Report formats from a comma-separated list."""
+    unknown = [name for name in words(names) if name not in report.formats()]
+    if unknown:
+        raise UsageError(f"There is no format {unknown[0]!r}.", f"Choose from {', '.join(report.formats())}.")
+    return words(names)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a comma-separated list."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def modes_of(text: str) -> tuple[Mode, ...]:
+    """Modes from a comma-separated list."""
+    known = {mode.value: mode for mode in Mode}
+    if not words(text) or any(word not in known for word in words(text)):
+        raise UsageError(f"There is no mode {text!r}.", "Choose plain, stream, or plain,stream.")
+    return tuple(dict.fromkeys(known[word] for word in words(text)))

@@ -1,0 +1,157 @@
+"""A check: from a target to a verdict. Observes, judges, writes the run folder; says nothing itself."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from harness import content, run
+from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.dialect import waivers_of
+from harness.errors import UsageError
+from harness.evidence import Observation
+from harness.first_answer import raise_if_nothing_to_judge
+from harness.judge import judge
+from harness.observe import Call, Observer, calls_for, observer
+from harness.rule import Level
+from harness.run import Run, exchange_log
+from harness.scenario import BOTH_MODES, Mode
+from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
+from harness.verdict import Verdict
+
+Key: TypeAlias = tuple[str, str, Mode]
+"""Scenario, client and mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is asked of a target, and what counts."""
+
+    clients: Sequence[str] = DEFAULT_CLIENTS
+    modes: Sequence[Mode] = BOTH_MODES
+    level: Level = "spec"
+    concurrency: int = 4
+
+
+@contextmanager
+def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target, Connection]]:
+    """The target with its address, and a connection to it; starts what the harness itself has to start."""
+    if target.starts == "reference":
+        from harness.endpoint.server import running
+        from harness.endpoint.settings import Settings as EndpointSettings
+
+        settings = EndpointSettings(dialect=target.dialect)
+        with running(settings) as address:
+            at = replace(target, base_url=address.base_url)
+            yield at, Connection(at.base_url, at.model, address.key)
+    elif target.starts == "local-model":
+        from harness.local_model import running as running_model
+
+        with running_model() as server:
+            at = replace(target, base_url=server.base_url, model=server.model)
+            yield at, Connection(at.base_url, at.model, PLACEHOLDER_KEY)
+    else:
+        key = PLACEHOLDER_KEY if target.api_key_env is None else key_of(target, environ)
+        yield target, Connection(target.base_url, target.model, key)
+
+
+@dataclass(slots=True)
+class Check:
+    """A check of one target: `calls` is what it can ask, `observations` what it has so far."""
+
+    target: Target
+    settings: Settings
+    observer: Observer
+    calls: Mapping[Key, Call]
+    started: str
+    observations: dict[Key, Observation] = field(default_factory=dict)
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """What the target's dialect and the user's file declare."""
+        return (*waivers_of(self.target.dialect), *self.target.waivers)
+
+    def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
+        """Ask everything, and write each exchange into the folder as it comes."""
+        with exchange_log(folder) as log:
+            for seen in self._all_observations():
+                log.add(seen)
+                on_observation(seen)
+
+    def observation(self, scenario: str, client: str, mode: Mode) -> Observation:
+        """One observation; it is asked for once."""
+        if not self.observations:
+            self._ask_first()
+        key = (scenario, client, mode)
+        if key not in self.observations:
+            self.observations[key] = self.observer.observe(self.calls[key])
+        return self.observations[key]
+
+    def judged(self) -> Run:
+        """The run, from what has been observed until now."""
+        rules = content.rules().values()
+        return self.summarised(list(judge(rules, self._in_order(), self.waivers, date.today())))
+
+    def summarised(self, verdicts: Sequence[Verdict]) -> Run:
+        """The run that these verdicts make."""
+        return run.summarised(
+            self.target,
+            self._in_order(),
+            verdicts,
+            started=self.started,
+            finished=now(),
+            level=self.settings.level,
+            is_complete=len(self.observations) == len(self.calls),
+        )
+
+    def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
+        """Write the run's folder from what has been observed without one."""
+        with exchange_log(folder) as log:
+            for seen in self._in_order():
+                log.add(seen)
+        run.save(self.summarised(verdicts), folder)
+
+    def _all_observations(self) -> Iterator[Observation]:
+        yield self._ask_first()
+        rest = [call for key, call in self.calls.items() if key not in self.observations]
+        for seen in self.observer.observe_all(rest, self.settings.concurrency):
+            self.observations[seen.scenario.id, seen.client, seen.mode] = seen
+            yield seen
+
+    def _ask_first(self) -> Observation:
+        """Ask the first call, whose answer decides whether there is something to judge."""
+        key, call = next(iter(self.calls.items()))
+        seen = self.observations[key] = self.observer.observe(call)
+        raise_if_nothing_to_judge(seen, self.target)
+        return seen
+
+    def _in_order(self) -> list[Observation]:
+        return [self.observations[key] for key in self.calls if key in self.observations]
+
+
+@contextmanager
+def check(target: Target, settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Open a check of a target: it is started, its clients are opened, nothing is asked yet."""
+    calls = calls_for(content.scenarios().values(), settings.clients, settings.modes, target.claims)
+    if not calls:
+        raise UsageError(
+            "There is nothing to ask with these clients and modes.",
+            "Ask for others, or for all by leaving them out.",
+        )
+    with started(target, environ) as (at, connection):
+        secrets = [] if connection.key == PLACEHOLDER_KEY else [connection.key]
+        with observer(connection, settings.clients, secrets) as opened:
+            yield Check(
+                at,
+                settings,
+                opened,
+                {(call.scenario.id, call.client, call.mode): call for call in calls},
+                now(),
+            )
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

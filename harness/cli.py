@@ -1,0 +1,249 @@
+"""The command line: reads what the user wants, calls what does it, says every error in one sentence."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from harness.errors import LikewiseError, NothingJudgedError, UsageError
+
+if TYPE_CHECKING:
+    from harness.check import Settings
+    from harness.target import Target
+
+app = typer.Typer(
+    name="likewise",
+    help="Does an endpoint behave like OpenAI's, for the clients that you use, and how fast is it?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Check this address, without a file.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="The model to ask there.")]
+KeyVariable = Annotated[
+    str | None, typer.Option("--api-key-env", help="The environment variable that holds the key.")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="The file of targets; default: likewise.toml.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="One line instead of progress and tables.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
+LevelName = Annotated[
+    Literal["must", "spec", "recommended"], typer.Option("--level", help="What counts for the exit code.")
+]
+
+
+@app.command()
+def check(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Names of targets; none: the reference endpoint.")
+    ] = None,
+    base_url: BaseUrl = None,
+    model: ModelName = None,
+    api_key_env: KeyVariable = None,
+    config: ConfigFile = None,
+    clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw,openai,langchain",
+    modes: Annotated[
+        str, typer.Option(help="Which modes: plain, stream, or both by commas.")
+    ] = "plain,stream",
+    level: LevelName = "spec",
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many requests at a time.")] = 4,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Which reports, by commas.")
+    ] = "html,junit,markdown",
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Run the suites against targets and say whether code written for OpenAI works there."""
+    from harness.asked import formats_of, settings_of, targets_of
+
+    chosen = targets_of(targets or [], base_url, model, api_key_env, config)
+    settings = settings_of(clients, modes, level, concurrency)
+    names = formats_of(formats)
+    console = Console(no_color=no_color, highlight=False)
+    codes = []
+    for target in chosen:
+        folder = _folder_for(target.name, out, is_one_of_many=len(chosen) > 1)
+        try:
+            codes.append(_check_one(target, settings, folder, names, console, quiet=quiet))
+        except NothingJudgedError as error:
+            _tell(error)
+            codes.append(error.exit_code)
+    raise typer.Exit(max(codes))
+
+
+def _check_one(
+    target: "Target",
+    settings: "Settings",
+    folder: Path,
+    formats: Sequence[str],
+    console: Console,
+    *,
+    quiet: bool,
+) -> int:
+    """Check a target, print what its user needs to know, and give the exit code."""
+    from harness import report, run
+    from harness.check import check as open_check
+    from harness.report import terminal
+
+    is_interrupted = False
+    with open_check(target, settings, os.environ) as checking:
+        calls = len(checking.calls)
+        with _progress(console, f"Checking {checking.target.name}", calls, quiet=quiet) as advance:
+            try:
+                checking.observe(folder, advance)
+            except KeyboardInterrupt:
+                is_interrupted = True
+        finished = checking.judged()
+    run.save(finished, folder)
+    report.write(finished, run.load_exchanges(folder), folder, formats)
+    if quiet:
+        console.print(terminal.summary_line(finished), markup=False)
+    else:
+        terminal.render(finished, console, folder)
+    if is_interrupted:
+        sys.stdout.flush()
+        # Calls under way can't be called back, and waiting for them is what the user has just refused.
+        os._exit(INTERRUPTED)
+    return finished.exit_code
+
+
+@contextmanager
+def _progress(console: Console, title: str, total: int, *, quiet: bool) -> Iterator[Callable[[object], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, disable=quiet or not console.is_terminal, transient=True
+    ) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda _: progress.advance(task)
+
+
+@app.command()
+def serve(
+    dialect: Annotated[
+        Literal["openai", "dashscope"], typer.Option(help="Whose way of speaking.")
+    ] = "openai",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8765,
+    latency: Annotated[
+        str, typer.Option(help='For example "ttft=200ms,itl=20ms,jitter=lognormal:0.2,seed=7".')
+    ] = "",
+    log: Annotated[
+        Path | None, typer.Option(help="Write the true times of every answer to this file.")
+    ] = None,
+) -> None:
+    """Run the reference endpoint until Ctrl-C."""
+    from harness.endpoint.server import serve as serve_until_interrupted
+    from harness.endpoint.settings import Latency, Settings
+
+    settings = Settings(dialect=dialect, latency=Latency.parse(latency), log=log)
+    serve_until_interrupted(settings, host, port)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    formats: Annotated[
+        str, typer.Option("--format", help="Which reports, by commas.")
+    ] = "html,junit,markdown",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to; default: into the run's folder.")
+    ] = None,
+) -> None:
+    """Render the reports of a run again."""
+    from harness import report as reports
+    from harness import run
+    from harness.asked import formats_of
+
+    names = formats_of(formats)
+    for path in reports.write(run.load(folder), run.load_exchanges(folder), out or folder, names):
+        typer.echo(path)
+
+
+@app.command()
+def rules(
+    rule_id: Annotated[str | None, typer.Argument(metavar="RULE", help="Explain this rule.")] = None,
+) -> None:
+    """List the rules, or explain one."""
+    from harness import content
+
+    known = content.rules()
+    if rule_id is None:
+        for rule in known.values():
+            typer.echo(f"{rule.id:<34} {rule.level:<12} {rule.sentence}")
+        return
+    if rule_id not in known:
+        close = difflib.get_close_matches(rule_id, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else "`likewise rules` lists them all."
+        raise UsageError(f"There is no rule {rule_id!r}.", hint)
+    rule = known[rule_id]
+    typer.echo(
+        f"{rule.sentence}\n\n  id      {rule.id}\n  level   {rule.level}\n"
+        f"  breaks  {rule.breaks}\n  source  {rule.source}"
+    )
+
+
+@app.command()
+def targets(config: ConfigFile = None) -> None:
+    """List the targets of likewise.toml and the presets."""
+    from harness.target import load, presets
+
+    for target in load(config).values():
+        where = target.base_url or "started by likewise itself"
+        typer.echo(f"{target.name:<20} {where}  {target.model}  ({target.dialect})")
+    for name, preset in presets().items():
+        typer.echo(f"{name:<20} preset: {preset.title}")
+
+
+@app.command()
+def init() -> None:
+    """Write a first likewise.toml into this folder."""
+    from harness.target import FIRST_FILE
+
+    path = Path("likewise.toml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(FIRST_FILE)
+    except FileExistsError as error:
+        raise UsageError(f"{path} is here already.", "Edit it, or move it away first.") from error
+    typer.echo(f"{path} written; `likewise targets` lists what it names.")
+
+
+def _folder_for(target: str, out: Path | None, *, is_one_of_many: bool) -> Path:
+    if out is None:
+        return Path("runs") / f"{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    return out / target if is_one_of_many else out
+
+
+def _tell(error: LikewiseError) -> None:
+    typer.echo(f"Error: {error.happened}\n       {error.next_step}", err=True)
+
+
+def main() -> None:
+    """Run the command line; exit codes are those of the README."""
+    try:
+        app()
+    except LikewiseError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,427 @@
+"""Evidence: what rules read. Made from observations, never from the network.
+
+A rule names the kind of evidence that it reads by its parameter's type: `Observation` (one call as wire and
+client saw it), `Completion`, `ChunkStream`, `Refusal`, or `Pair` (plain and streamed). Making one raises
+`NotJudgedError` when the answer is not of that kind; other rules say what is wrong with such an answer.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeAlias
+
+import orjson
+
+from harness.clients.reply import Reply, ToolCall
+from harness.scenario import Chat, Mode, Scenario
+from harness.wire.exchange import Ending, Exchange, Json, Response
+from harness.wire.sse import SseEvent, read_events
+
+Object: TypeAlias = dict[str, Any]
+DONE = "[DONE]"
+
+
+class NotJudgedError(Exception):
+    """The answer is not of the kind that a rule reads; the message says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One call: what crossed the wire and what the client gave its user."""
+
+    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.PLAIN,), (Mode.STREAM,))
+
+    scenario: Scenario
+    client: str
+    client_version: str
+    mode: Mode
+    exchange: Exchange
+    reply: Reply
+    attempts: int = 1
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Every scenario gives an observation."""
+        return bool(scenario.id)
+
+    @classmethod
+    def of(cls, observation: "Observation") -> "Observation":
+        """The observation itself: that there is no answer is a thing to judge too."""
+        return observation
+
+    @property
+    def response(self) -> Response:
+        """The HTTP response; raises NotJudgedError when there is none, or only a rate limit's."""
+        response = self.exchange.response
+        if response is None:
+            raise NotJudgedError(f"no answer: {self.exchange.detail}")
+        if response.status == 429:
+            raise NotJudgedError(f"rate limited (HTTP 429) after {self.attempts} attempts")
+        return response
+
+    @cached_property
+    def asked(self) -> Mapping[str, Json]:
+        """The JSON body that the client sent; empty when it sent none."""
+        body = parsed(self.exchange.request.body)
+        return body if isinstance(body, dict) else {}
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON; raises NotJudgedError when it is not."""
+        body = parsed(self.response.body)
+        if body is NO_JSON:
+            raise NotJudgedError(f"the body is not JSON: {shown(self.response.body)}")
+        return body
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A plain chat answer: HTTP 2xx with a JSON object that is no error."""
+
+    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.PLAIN,),)
+
+    observation: Observation
+    body: Object
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Chat scenarios that expect an answer."""
+        return isinstance(scenario.ask, Chat) and scenario.is_answered
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """The answer of an observation."""
+        status, body = observation.response.status, None
+        if not 200 <= status < 300:
+            raise NotJudgedError(f"HTTP {status} instead of an answer")
+        body = observation.json
+        if not isinstance(body, dict):
+            raise NotJudgedError(f"a JSON {type(body).__name__} instead of an object")
+        if body.get("error") is not None:
+            raise NotJudgedError("an error object instead of an answer")
+        return cls(observation, body)
+
+    @property
+    def choices(self) -> tuple[tuple[str, Object], ...]:
+        """JSON pointer and object of each choice; what is no object is left to the schema."""
+        return tuple(objects(self.body.get("choices"), "/choices"))
+
+    @property
+    def messages(self) -> tuple[tuple[str, Object], ...]:
+        """JSON pointer and object of each choice's message."""
+        return tuple(
+            (f"{pointer}/message", choice["message"])
+            for pointer, choice in self.choices
+            if isinstance(choice.get("message"), dict)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event of a stream whose data is a JSON object; `number` counts the stream's events from 0."""
+
+    number: int
+    event: SseEvent
+    body: Object
+
+    @property
+    def choices(self) -> tuple[tuple[str, Object], ...]:
+        """JSON pointer and object of each choice."""
+        return tuple(objects(self.body.get("choices"), "/choices"))
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One choice in one chunk; `delta` is empty where there is none."""
+
+    chunk: Chunk
+    pointer: str
+    choice: Object
+    delta: Object
+
+    @property
+    def finish_reason(self) -> Json:
+        """The choice's finish reason in this chunk."""
+        return self.choice.get("finish_reason")
+
+    @property
+    def calls(self) -> tuple[tuple[str, Object], ...]:
+        """JSON pointer and object of each tool call fragment."""
+        return tuple(objects(self.delta.get("tool_calls"), f"{self.pointer}/delta/tool_calls"))
+
+
+@dataclass(frozen=True)
+class StreamedChoice:
+    """All deltas of one choice index, in order."""
+
+    index: Json
+    deltas: tuple[Delta, ...]
+
+    @property
+    def text(self) -> str:
+        """The content deltas put together."""
+        return "".join(text for part in self.deltas if isinstance(text := part.delta.get("content"), str))
+
+    @property
+    def text_or_none(self) -> str | None:
+        """The text, or None when no delta had any content, as with tool calls."""
+        has_content = any(isinstance(part.delta.get("content"), str) for part in self.deltas)
+        return self.text if has_content else None
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls, their fragments put together by `index`."""
+        fragments: dict[str, list[Object]] = {}
+        for part in self.deltas:
+            for _, call in part.calls:
+                fragments.setdefault(repr(call.get("index")), []).append(call)
+        return tuple(_joined_call(parts) for parts in fragments.values())
+
+    @property
+    def finishes(self) -> tuple[Delta, ...]:
+        """The deltas with a finish reason."""
+        return tuple(part for part in self.deltas if part.finish_reason is not None)
+
+    @property
+    def finish_reason(self) -> Json:
+        """The first finish reason; None when there is none."""
+        return self.finishes[0].finish_reason if self.finishes else None
+
+
+@dataclass(frozen=True)
+class ChunkStream:
+    """A streamed chat answer: HTTP 2xx with at least one server-sent event."""
+
+    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.STREAM,),)
+
+    observation: Observation
+    events: tuple[SseEvent, ...]
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Chat scenarios that expect an answer."""
+        return Completion.applies(scenario)
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """The stream of an observation."""
+        status = observation.response.status
+        if not 200 <= status < 300:
+            raise NotJudgedError(f"HTTP {status} instead of a stream")
+        reads = ((read.arrived_ns, read.data) for read in observation.response.decoded_reads)
+        events = read_events(reads)
+        if all(event.data is None for event in events):
+            raise NotJudgedError(f"no event instead of a stream: {shown(observation.response.body)}")
+        return cls(observation, events)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body was read to its end; SDKs leave at `[DONE]`."""
+        return self.observation.exchange.ended is Ending.COMPLETE
+
+    @cached_property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The events before `[DONE]` whose data is a JSON object, errors included."""
+        chunks = []
+        for number, event in enumerate(self.events):
+            if event.data == DONE:
+                break
+            body = parsed((event.data or "").encode())
+            if isinstance(body, dict):
+                chunks.append(Chunk(number, event, body))
+        return tuple(chunks)
+
+    @cached_property
+    def choices(self) -> tuple[StreamedChoice, ...]:
+        """The choices of the stream by their index, in order of appearance."""
+        by_index: dict[str, tuple[Json, list[Delta]]] = {}
+        for chunk in self.chunks:
+            for pointer, choice in chunk.choices:
+                delta = choice.get("delta")
+                index = choice.get("index")
+                part = Delta(chunk, pointer, choice, delta if isinstance(delta, dict) else {})
+                by_index.setdefault(repr(index), (index, []))[1].append(part)
+        return tuple(StreamedChoice(index, tuple(deltas)) for index, deltas in by_index.values())
+
+    @property
+    def done_numbers(self) -> tuple[int, ...]:
+        """The numbers of the `[DONE]` events."""
+        return tuple(number for number, event in enumerate(self.events) if event.data == DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerChoice:
+    """One choice as the wire says it, whichever way it came; `calls` are tool calls put together."""
+
+    index: Json
+    text: str | None
+    finish_reason: Json
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A chat answer read from the wire alone, plain or streamed: what every client should tell its user."""
+
+    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = Observation.MODES
+
+    observation: Observation
+    choices: tuple[AnswerChoice, ...]
+    usage: Object | None
+    id: Json
+    model: Json
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Chat scenarios that expect an answer."""
+        return Completion.applies(scenario)
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """The answer of an observation in either mode."""
+        if observation.mode is Mode.PLAIN:
+            return cls._plain(Completion.of(observation))
+        return cls._streamed(ChunkStream.of(observation))
+
+    @classmethod
+    def _plain(cls, completion: Completion) -> Self:
+        choices = tuple(
+            AnswerChoice(
+                choice.get("index"),
+                _text(choice, "message"),
+                choice.get("finish_reason"),
+                tuple(_joined_call([call]) for _, call in _calls(choice)),
+            )
+            for _, choice in completion.choices
+        )
+        body = completion.body
+        return cls(
+            completion.observation, choices, _object(body.get("usage")), body.get("id"), body.get("model")
+        )
+
+    @classmethod
+    def _streamed(cls, stream: ChunkStream) -> Self:
+        choices = tuple(
+            AnswerChoice(choice.index, choice.text_or_none, choice.finish_reason, choice.calls)
+            for choice in stream.choices
+        )
+        usages = [usage for chunk in stream.chunks if (usage := _object(chunk.body.get("usage"))) is not None]
+        first = stream.chunks[0].body if stream.chunks else {}
+        usage = usages[-1] if usages else None
+        return cls(stream.observation, choices, usage, first.get("id"), first.get("model"))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An HTTP error, where the scenario asks for one."""
+
+    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = Observation.MODES
+
+    observation: Observation
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Scenarios that expect a refusal."""
+        return not scenario.is_answered
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """The refusal of an observation."""
+        if observation.response.status < 400:
+            raise NotJudgedError(f"HTTP {observation.response.status} instead of a refusal")
+        return cls(observation)
+
+    @property
+    def error(self) -> Object:
+        """The error object."""
+        body = self.observation.json
+        error = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(error, dict):
+            raise NotJudgedError("no error object")
+        return error
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The plain and the streamed answer to one scenario through one client."""
+
+    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.PLAIN, Mode.STREAM),)
+
+    plain: Answer
+    streamed: Answer
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Chat scenarios that expect an answer."""
+        return Completion.applies(scenario)
+
+    @classmethod
+    def of(cls, plain: Observation, streamed: Observation) -> Self:
+        """Both answers."""
+        return cls(Answer.of(plain), Answer.of(streamed))
+
+
+Evidence: TypeAlias = Observation | Completion | ChunkStream | Answer | Refusal | Pair
+
+
+def _text(choice: Object, key: str) -> str | None:
+    content = (_object(choice.get(key)) or {}).get("content")
+    return content if isinstance(content, str) else None
+
+
+def _object(value: object) -> Object | None:
+    return value if isinstance(value, dict) else None
+
+
+def _calls(choice: Object) -> Iterator[tuple[str, Object]]:
+    return objects((_object(choice.get("message")) or {}).get("tool_calls"), "/message/tool_calls")
+
+
+def _joined_call(fragments: Iterable[Object]) -> ToolCall:
+    """A tool call from its fragments: the first id and name that say something, all arguments in a row."""
+    ids, names, arguments = [], [], []
+    for fragment in fragments:
+        function = _object(fragment.get("function")) or {}
+        ids.append(fragment.get("id"))
+        names.append(function.get("name"))
+        arguments.append(function.get("arguments"))
+    return ToolCall(
+        id=next((value for value in ids if isinstance(value, str) and value), None),
+        name=next((value for value in names if isinstance(value, str) and value), None),
+        arguments="".join(value for value in arguments if isinstance(value, str)),
+    )
+
+
+NO_JSON = object()
+"""What `parsed` gives for bytes that are no JSON; None would be JSON's null."""
+
+
+def parsed(data: bytes) -> Any:
+    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return NO_JSON
+
+
+def objects(value: object, pointer: str) -> Iterator[tuple[str, Object]]:
+    """JSON pointer and value of each object in what should be an array of objects."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, dict):
+                yield f"{pointer}/{index}", item
+
+
+def shown(value: object, limit: int = 120) -> str:
+    """A value as a finding quotes it: short, on one line."""
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "replace") or "an empty body"
+    else:
+        text = orjson.dumps(value, default=repr).decode()
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def joined(values: Iterable[object]) -> str:
+    """Values for a sentence."""
+    return ", ".join(shown(value) for value in values)

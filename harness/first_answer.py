@@ -1,0 +1,73 @@
+"""The first answer of an endpoint: whether there is something to judge at all, and if not, what to do."""
+
+from harness.errors import NothingJudgedError
+from harness.evidence import NO_JSON, Observation, parsed, shown
+from harness.target import Target
+from harness.wire.exchange import Ending, Response
+
+_UNANSWERED = {
+    Ending.UNREACHABLE: (
+        "can't be reached",
+        "Check the host and the port of base_url, and that the endpoint runs.",
+    ),
+    Ending.TLS: (
+        "can't be reached over TLS",
+        "Check the endpoint's certificate, and use http:// if it speaks no TLS.",
+    ),
+    Ending.NOT_HTTP: (
+        "does not speak HTTP",
+        "Check the port, and use https:// if the endpoint speaks TLS.",
+    ),
+    Ending.TIMEOUT: ("did not answer in time", "Check that the model is loaded, then ask again."),
+    Ending.CUT: (
+        "closed the connection without an answer",
+        "Look into the endpoint's log, and use https:// if it speaks TLS.",
+    ),
+    Ending.UNSENT: ("could not be asked", "Check base_url and model."),
+}
+
+
+def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
+    """Raise NothingJudgedError when no API stands there, or when it refuses the key or the model."""
+    exchange = seen.exchange
+    if exchange.response is None:
+        happened, next_step = _UNANSWERED[exchange.ended]
+        raise NothingJudgedError(f"{target.base_url} {happened}: {exchange.detail}.", next_step)
+    response = exchange.response
+    answered = f"{exchange.request.url} answered HTTP {response.status}"
+    if response.status in {401, 403}:
+        raise NothingJudgedError(f"{answered}: {_said(response)}.", _key_advice(target))
+    if 300 <= response.status < 400:
+        location = response.header("location") or "somewhere else"
+        raise NothingJudgedError(f"{answered}, a redirect to {location}.", "Set base_url to where it leads.")
+    if not response.body.strip():
+        raise NothingJudgedError(f"{answered} with an empty body.", _base_url_advice(target))
+    if _is_html(response):
+        raise NothingJudgedError(f"{answered} with an HTML page.", _base_url_advice(target))
+    if response.status in {404, 405}:
+        raise NothingJudgedError(f"{answered}: {_said(response)}.", _base_url_advice(target, or_model=True))
+
+
+def _said(response: Response) -> str:
+    body = parsed(response.body)
+    error = body.get("error", body) if isinstance(body, dict) else body
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return shown(response.body if message is NO_JSON else message).strip('".')
+
+
+def _is_html(response: Response) -> bool:
+    head = response.body.lstrip()[:15].lower()
+    return response.media_type == "text/html" or head.startswith((b"<!doctype html", b"<html"))
+
+
+def _key_advice(target: Target) -> str:
+    if target.api_key_env is None:
+        return "Name the variable that holds the key: --api-key-env, or api_key_env in likewise.toml."
+    return f"Check the key in {target.api_key_env}; keys are often bound to a region, a project or a plan."
+
+
+def _base_url_advice(target: Target, *, or_model: bool = False) -> str:
+    has_version = target.base_url.rstrip("/").endswith("/v1")
+    hint = "" if has_version else f"; most end in /v1, as {target.base_url}/v1 would"
+    model = f", and the model {target.model!r}" if or_model else ""
+    return f"Check the base_url {target.base_url}{hint}{model}."

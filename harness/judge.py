@@ -1,0 +1,132 @@
+"""Judging: rules on observations give verdicts. Pure: no network, no clock but the waivers' day."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+from harness.evidence import NotJudgedError, Observation
+from harness.rule import Rule, Violation
+from harness.scenario import Mode, Scenario
+from harness.target import Waiver
+from harness.verdict import Outcome, Verdict
+
+Lookup = Callable[[str, str, Mode], Observation]
+"""Finds the observation of a scenario, a client and a mode; KeyError when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one verdict is about: a scenario through a client, in one mode or in both."""
+
+    scenario: Scenario
+    client: str
+    modes: tuple[Mode, ...]
+
+    @property
+    def mode(self) -> str:
+        """The mode as verdicts name it."""
+        return self.modes[0].value if len(self.modes) == 1 else "both"
+
+
+def cells_of(
+    rule: Rule, scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]
+) -> Iterator[Cell]:
+    """Every cell that a rule judges, given what the run asks."""
+    for scenario in scenarios:
+        for cell_modes in rule.cells(scenario):
+            if set(cell_modes) <= set(modes):
+                for client in clients:
+                    if can_ask(client, scenario):
+                        yield Cell(scenario, client, cell_modes)
+
+
+def can_ask(client: str, scenario: Scenario) -> bool:
+    """Whether a client can send a scenario's request; an async twin can what its sync one can."""
+    return not scenario.clients or client.removesuffix("-async") in scenario.clients
+
+
+def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:
+    """What the rule says of the cell."""
+    try:
+        observations = [lookup(cell.scenario.id, cell.client, mode) for mode in cell.modes]
+        violations = tuple(rule.check(rule.reads.of(*observations)))
+    except NotJudgedError as reason:
+        return _verdict(rule, cell, Outcome.INCONCLUSIVE, str(reason))
+    except Exception as error:  # noqa: BLE001  # a rule that breaks is our fault and must not end the run
+        return _verdict(rule, cell, Outcome.ERROR, f"the rule itself raised {type(error).__name__}: {error}")
+    if not violations:
+        return _verdict(rule, cell, Outcome.PASS)
+    standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
+    left = tuple(violation for violation in violations if not _waiver_of(violation, standing))
+    if left:
+        return _verdict(rule, cell, Outcome.FAIL, _sentence(left[0]), left)
+    first = _waiver_of(violations[0], standing)
+    return _verdict(rule, cell, Outcome.WAIVED, first.reason if first else "", violations)
+
+
+def judge(
+    rules: Iterable[Rule],
+    observations: Iterable[Observation],
+    waivers: Sequence[Waiver] = (),
+    today: date | None = None,
+) -> Iterator[Verdict]:
+    """Every verdict that the rules give on these observations."""
+    found = {(seen.scenario.id, seen.client, seen.mode): seen for seen in observations}
+    today = today or date.today()
+
+    def lookup(scenario: str, client: str, mode: Mode) -> Observation:
+        return found[scenario, client, mode]
+
+    for rule in rules:
+        for cell in _observed_cells(rule, found):
+            yield judge_cell(rule, cell, lookup, waivers, today)
+
+
+def _observed_cells(rule: Rule, found: Mapping[tuple[str, str, Mode], Observation]) -> Iterator[Cell]:
+    for (_, client, mode), seen in found.items():
+        for modes in rule.cells(seen.scenario):
+            if modes[0] is mode and all((seen.scenario.id, client, other) in found for other in modes):
+                yield Cell(seen.scenario, client, modes)
+
+
+def _verdict(
+    rule: Rule, cell: Cell, outcome: Outcome, reason: str = "", evidence: tuple[Violation, ...] = ()
+) -> Verdict:
+    return Verdict(
+        rule=rule.id,
+        level=rule.level,
+        surface=rule.surface,
+        scenario=cell.scenario.id,
+        client=cell.client,
+        mode=cell.mode,
+        outcome=outcome,
+        reason=reason,
+        evidence=evidence,
+    )
+
+
+def _sentence(violation: Violation) -> str:
+    where = f" at {violation.place}" if violation.place else ""
+    return f"received {violation.received}{where}; expected {violation.expected}"
+
+
+def _stands(waiver: Waiver, today: date) -> bool:
+    return waiver.expires is None or today <= waiver.expires
+
+
+def _waiver_of(violation: Violation, waivers: Iterable[Waiver]) -> Waiver | None:
+    return next((waiver for waiver in waivers if _covers(waiver, violation)), None)
+
+
+def _covers(waiver: Waiver, violation: Violation) -> bool:
+    if waiver.pointer is None:
+        return True
+    return _pointer_pattern(waiver.pointer).fullmatch(violation.pointer or "") is not None
+
+
+@cache
+def _pointer_pattern(glob: str) -> re.Pattern[str]:
+    """A glob over a JSON pointer, in which `*` stands for one step."""
+    return re.compile("/".join("[^/]+" if step == "*" else re.escape(step) for step in glob.split("/")))

@@ -1,0 +1,290 @@
+"""A run: what was asked of a target and what the rules said, as one folder that is written as it goes.
+
+run.json             everything that reports need; its JSON Schema is harness/schemas/published/run.json
+exchanges.jsonl.zst  every observation, one JSON object a line: exchange, reply, scenario, client, mode
+"""
+
+import dataclasses
+import io
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import orjson
+import zstandard
+
+from harness import __version__
+from harness.errors import RunFolderError
+from harness.evidence import Observation
+from harness.rule import LEVELS, Level
+from harness.scenario import Mode
+from harness.target import Target
+from harness.verdict import Outcome, Verdict
+from harness.wire.exchange import Exchange, from_json, to_json
+
+SCHEMA = "likewise/run/1"
+
+DropinState = Literal["works", "breaks", "not judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    """Which endpoint was asked."""
+
+    name: str
+    base_url: str
+    model: str
+    dialect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The sums of what the endpoint's usage objects said; None when none said anything."""
+
+    prompt: int | None
+    completion: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropin:
+    """One cell of the drop-in table: whether code written for OpenAI works, and if not, why."""
+
+    client: str
+    mode: str
+    state: DropinState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSummary:
+    """One request of the run; `curl` repeats it, with the key in $LIKEWISE_KEY."""
+
+    scenario: str
+    client: str
+    mode: str
+    status: int | None
+    ended: str
+    duration_ms: float
+    attempts: int
+    curl: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the run was made with."""
+
+    likewise: str
+    python: str
+    platform: str
+    clients: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The content of run.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted."""
+
+    schema: str
+    target: TargetSummary
+    started: str
+    finished: str
+    is_complete: bool
+    level: Level
+    environment: Environment
+    requests: list[RequestSummary]
+    tokens: Tokens
+    dropin: list[Dropin]
+    notes: list[str]
+    verdicts: list[Verdict]
+
+    def failures(self) -> list[Verdict]:
+        """The failures that count at the run's level."""
+        return [verdict for verdict in self.verdicts if verdict.counts_at(self.level)]
+
+    @property
+    def exit_code(self) -> int:
+        """0 conforms, 1 deviates, 3 nothing could be judged."""
+        if self.failures():
+            return 1
+        judged = any(verdict.outcome in {Outcome.PASS, Outcome.WAIVED} for verdict in self.verdicts)
+        return 0 if judged else 3
+
+
+def summarised(
+    target: Target,
+    observations: Sequence[Observation],
+    verdicts: Sequence[Verdict],
+    *,
+    started: str,
+    finished: str,
+    level: Level,
+    is_complete: bool,
+) -> Run:
+    """The run that these observations and verdicts make."""
+    return Run(
+        schema=SCHEMA,
+        target=TargetSummary(target.name, target.base_url, target.model, target.dialect),
+        started=started,
+        finished=finished,
+        is_complete=is_complete,
+        level=level,
+        environment=Environment(
+            likewise=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(terse=True),
+            clients={seen.client: seen.client_version for seen in observations},
+        ),
+        requests=[_request(seen) for seen in observations],
+        tokens=_tokens(observations),
+        dropin=list(dropin_table(observations, verdicts, level)),
+        notes=sorted({note for seen in observations for note in seen.reply.notes}),
+        verdicts=list(verdicts),
+    )
+
+
+def dropin_table(
+    observations: Iterable[Observation], verdicts: Sequence[Verdict], level: Level
+) -> Iterator[Dropin]:
+    """Per client and mode: whether the founding calls work; a failure that counts at `level` breaks them.
+
+    A rule about both modes breaks the streamed cell: the plain answer is what the stream is held against.
+    """
+    calls = [seen for seen in observations if seen.scenario.is_dropin]
+    dropin_ids = {seen.scenario.id for seen in calls}
+    for client, mode in dict.fromkeys((seen.client, seen.mode.value) for seen in calls):
+        cell_modes = {mode, "both"} if mode == Mode.STREAM else {mode}
+        cell = [
+            verdict
+            for verdict in verdicts
+            if verdict.scenario in dropin_ids and verdict.client == client and verdict.mode in cell_modes
+        ]
+        yield _dropin(client, mode, cell, level)
+
+
+def _dropin(client: str, mode: str, cell: Sequence[Verdict], level: Level) -> Dropin:
+    failures = sorted((v for v in cell if v.counts_at(level)), key=lambda v: LEVELS.index(v.level))
+    if failures:
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        return Dropin(client, mode, "breaks", f"{failures[0].rule}: {failures[0].reason}{more}")
+    if any(verdict.outcome is Outcome.PASS for verdict in cell):
+        return Dropin(client, mode, "works", "")
+    reasons = [verdict.reason for verdict in cell if verdict.reason]
+    return Dropin(client, mode, "not judged", reasons[0] if reasons else "no rule could judge it")
+
+
+def _request(seen: Observation) -> RequestSummary:
+    exchange = seen.exchange
+    return RequestSummary(
+        scenario=seen.scenario.id,
+        client=seen.client,
+        mode=seen.mode.value,
+        status=exchange.response.status if exchange.response else None,
+        ended=exchange.ended.value,
+        duration_ms=round(exchange.duration_ms, 3),
+        attempts=seen.attempts,
+        curl=curl(exchange),
+    )
+
+
+def _tokens(observations: Iterable[Observation]) -> Tokens:
+    usages = [seen.reply.usage for seen in observations if seen.reply.usage is not None]
+    return Tokens(
+        prompt=_sum(usage.prompt_tokens for usage in usages),
+        completion=_sum(usage.completion_tokens for usage in usages),
+    )
+
+
+def _sum(counts: Iterable[object]) -> int | None:
+    known = [count for count in counts if isinstance(count, int)]
+    return sum(known) if known else None
+
+
+def curl(exchange: Exchange) -> str:
+    """A shell line that repeats a request, the key taken from $LIKEWISE_KEY."""
+    request = exchange.request
+    parts = ["curl -sS -N", f"-X {request.method}", _quoted(request.url)]
+    names = {name.lower() for name, _ in request.headers}
+    if "authorization" in names:
+        parts.append('-H "Authorization: Bearer $LIKEWISE_KEY"')
+    if request.body:
+        parts.append("-H 'Content-Type: application/json'")
+        parts.append(f"--data-binary {_quoted(request.body.decode('utf-8', 'replace'))}")
+    return " ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def save(run: Run, folder: Path) -> None:
+    """Write run.json, whole or not at all."""
+    unfinished = folder / "run.json.unfinished"
+    unfinished.write_bytes(orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    unfinished.replace(folder / "run.json")
+
+
+@contextmanager
+def exchange_log(folder: Path) -> Iterator["ExchangeLog"]:
+    """Open exchanges.jsonl.zst; every line is on disk when `add` returns, so that a killed run keeps it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "exchanges.jsonl.zst").open("wb") as file:
+        yield ExchangeLog(file, zstandard.ZstdCompressor(level=3))
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLog:
+    """Appends observations, each as a compressed frame of its own."""
+
+    file: BinaryIO
+    compressor: zstandard.ZstdCompressor
+
+    def add(self, seen: Observation) -> None:
+        """Append one observation."""
+        line = {
+            "scenario": seen.scenario.id,
+            "client": seen.client,
+            "client_version": seen.client_version,
+            "mode": seen.mode.value,
+            "attempts": seen.attempts,
+            "exchange": to_json(seen.exchange),
+            "reply": dataclasses.asdict(seen.reply),
+        }
+        self.file.write(self.compressor.compress(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)))
+        self.file.flush()
+
+
+def load(folder: Path) -> Run:
+    """The run of a folder; raises RunFolderError when there is none that this version can read."""
+    from pydantic import TypeAdapter, ValidationError
+
+    path = folder / "run.json"
+    try:
+        return TypeAdapter(Run).validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} holds no run: run.json can't be read ({error.strerror}).",
+            "Name a folder that `likewise check --out` wrote.",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise RunFolderError(
+            f"{path} is not a run that this version reads: {place}: {first['msg']}.",
+            "Run `likewise check` again, or use the version that wrote it.",
+        ) from error
+
+
+def load_exchanges(folder: Path) -> dict[tuple[str, str, str], Exchange]:
+    """The exchanges of a run folder by (scenario, client, mode), as far as the file is whole."""
+    exchanges: dict[tuple[str, str, str], Exchange] = {}
+    try:
+        with (folder / "exchanges.jsonl.zst").open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            for line in io.BufferedReader(reader):
+                seen = orjson.loads(line)
+                exchanges[seen["scenario"], seen["client"], seen["mode"]] = from_json(seen["exchange"])
+    except (OSError, zstandard.ZstdError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return exchanges
+    return exchanges

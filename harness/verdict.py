@@ -1,0 +1,41 @@
+"""A verdict: what a rule says of one scenario through one client in one mode."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.rule import LEVELS, Level, Violation
+
+
+class Outcome(StrEnum):
+    """The three answers (holds, does not hold, could not be judged) and why they are sometimes not given."""
+
+    PASS = "pass"  # noqa: S105  # an outcome, not a password
+    FAIL = "fail"
+    WAIVED = "waived"
+    """Does not hold, as the dialect or the user's file declares, with a reason."""
+    UNSUPPORTED = "unsupported"
+    """The endpoint refuses cleanly what it never claimed."""
+    INCONCLUSIVE = "inconclusive"
+    """The answer that the rule reads did not come."""
+    SKIPPED = "skipped"
+    ERROR = "error"
+    """The rule itself broke: a fault of the harness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule on one cell. `mode` is plain, stream, or both; `reason` is empty for a pass."""
+
+    rule: str
+    level: Level
+    surface: str
+    scenario: str
+    client: str
+    mode: str
+    outcome: Outcome
+    reason: str = ""
+    evidence: tuple[Violation, ...] = ()
+
+    def counts_at(self, level: Level) -> bool:
+        """Whether it is a failure that the exit code counts at this level."""
+        return self.outcome is Outcome.FAIL and LEVELS.index(self.level) <= LEVELS.index(level)

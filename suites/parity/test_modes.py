@@ -1,0 +1,65 @@
+"""Parity of the two modes: a stream, put together, is the answer that came plain."""
+
+from harness.evidence import Answer, Pair, joined, shown
+from harness.rule import Violation, Violations, rule
+
+_SOURCE = "OpenAI API reference, chat/create: stream"
+
+
+def _kinds(answer: Answer) -> list[str]:
+    return [
+        "tool calls" if choice.calls else "text" if choice.text else "nothing" for choice in answer.choices
+    ]
+
+
+@rule(
+    "parity.kind",
+    level="spec",
+    source=f"{_SOURCE}; earendil-works/pi#1125",
+    breaks="A program that works plain gets nothing, or another thing, when it streams.",
+)
+def both_modes_answer_in_kind(pair: Pair) -> Violations:
+    """The streamed answer is of the plain one's kind: text, tool calls."""
+    plain, streamed = _kinds(pair.plain), _kinds(pair.streamed)
+    if plain != streamed:
+        yield Violation(received=f"{joined(streamed)} streamed", expected=f"{joined(plain)}, as plain")
+
+
+@rule(
+    "parity.finish-reason",
+    level="spec",
+    source=f"{_SOURCE}; dyedd/lens#49",
+    breaks="Loops that branch on the finish reason behave differently when they stream.",
+)
+def both_modes_finish_alike(pair: Pair) -> Violations:
+    """The streamed answer has the plain one's finish reasons."""
+    plain = [choice.finish_reason for choice in pair.plain.choices]
+    streamed = [choice.finish_reason for choice in pair.streamed.choices]
+    if plain != streamed:
+        yield Violation(received=f"{joined(streamed)} streamed", expected=f"{joined(plain)}, as plain")
+
+
+@rule(
+    "parity.prompt-tokens",
+    level="spec",
+    source="tashfeenahmed/freellmapi#845",
+    breaks="Costs and benchmarks differ by mode.",
+)
+def both_modes_count_the_prompt_alike(pair: Pair) -> Violations:
+    """The same prompt has the same number of tokens in both modes."""
+    if pair.plain.usage and pair.streamed.usage:
+        plain, streamed = pair.plain.usage.get("prompt_tokens"), pair.streamed.usage.get("prompt_tokens")
+        if plain != streamed:
+            yield Violation(received=f"{shown(streamed)} streamed", expected=f"{shown(plain)}, as plain")
+
+
+@rule(
+    "parity.model",
+    level="spec",
+    source="BerriAI/litellm#13352",
+    breaks="Costs and metrics keyed by the model's name differ by mode.",
+)
+def both_modes_name_one_model(pair: Pair) -> Violations:
+    """Both modes name the same model."""
+    if pair.plain.model != pair.streamed.model:
+        yield Violation(received=f"{shown(pair.streamed.model)} streamed", expected=shown(pair.plain.model))
