@@ -17,7 +17,7 @@ from harness.judge import judge
 from harness.observe import Call, Observer, calls_for, observer
 from harness.rule import Level
 from harness.run import Run, exchange_log
-from harness.scenario import BOTH_MODES, Mode
+from harness.scenario import BOTH_MODES, FollowUp, Mode
 from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
 from harness.verdict import Verdict
 
@@ -45,7 +45,7 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
         settings = EndpointSettings(dialect=target.dialect)
         with running(settings) as address:
             at = replace(target, base_url=address.base_url)
-            yield at, Connection(at.base_url, at.model, address.key)
+            yield at, Connection(at.base_url, at.model, address.key, at.embedding_model)
     elif target.starts == "local-model":
         from harness.local_model import running as running_model
 
@@ -54,7 +54,7 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
             yield at, Connection(at.base_url, at.model, PLACEHOLDER_KEY)
     else:
         key = PLACEHOLDER_KEY if target.api_key_env is None else key_of(target, environ)
-        yield target, Connection(target.base_url, target.model, key)
+        yield target, Connection(target.base_url, target.model, key, target.embedding_model)
 
 
 @dataclass(slots=True)
@@ -86,7 +86,11 @@ class Check:
             self._ask_first()
         key = (scenario, client, mode)
         if key not in self.observations:
-            self.observations[key] = self.observer.observe(self.calls[key])
+            call = self.calls[key]
+            ask = call.scenario.ask
+            if isinstance(ask, FollowUp) and (ask.after, client, mode) in self.calls:
+                self.observation(ask.after, client, mode)
+            self.observations[key] = self.observer.observe(call, self._before(call))
         return self.observations[key]
 
     def judged(self) -> Run:
@@ -115,10 +119,24 @@ class Check:
 
     def _all_observations(self) -> Iterator[Observation]:
         yield self._ask_first()
-        rest = [call for key, call in self.calls.items() if key not in self.observations]
-        for seen in self.observer.observe_all(rest, self.settings.concurrency):
-            self.observations[seen.scenario.id, seen.client, seen.mode] = seen
-            yield seen
+        while waiting := [call for key, call in self.calls.items() if key not in self.observations]:
+            ready = [(call, self._before(call)) for call in waiting if not self._awaits_another(call)]
+            for seen in self.observer.observe_all(ready, self.settings.concurrency):
+                self.observations[seen.scenario.id, seen.client, seen.mode] = seen
+                yield seen
+
+    def _before(self, call: Call) -> Observation | None:
+        """The observation that a follow-up goes on from."""
+        ask = call.scenario.ask
+        if not isinstance(ask, FollowUp):
+            return None
+        return self.observations.get((ask.after, call.client, call.mode))
+
+    def _awaits_another(self, call: Call) -> bool:
+        """Whether what a follow-up goes on from is asked in this run, and has not been yet."""
+        ask = call.scenario.ask
+        key = (ask.after, call.client, call.mode) if isinstance(ask, FollowUp) else None
+        return key in self.calls and key not in self.observations
 
     def _ask_first(self) -> Observation:
         """Ask the first call, whose answer decides whether there is something to judge."""

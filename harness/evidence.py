@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import orjson
 
 from harness.clients.reply import Reply, ToolCall
-from harness.scenario import Chat, Mode, Scenario
+from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending, Exchange, Json, Response
 from harness.wire.sse import SseEvent, read_events
 
@@ -86,7 +86,7 @@ class Completion:
     @staticmethod
     def applies(scenario: Scenario) -> bool:
         """Chat scenarios that expect an answer."""
-        return isinstance(scenario.ask, Chat) and scenario.is_answered
+        return scenario.is_answered_by("chat")
 
     @classmethod
     def of(cls, observation: Observation) -> Self:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from re import Pattern
 
 from harness.clients import Client, Connection, clients, isolated_environment
-from harness.clients.reply import Reply
+from harness.clients.reply import Reply, reply_of
 from harness.errors import UsageError
-from harness.evidence import Observation
+from harness.evidence import NotJudgedError, Observation
 from harness.judge import can_ask
-from harness.scenario import Mode, Scenario
+from harness.scenario import AnyAsk, FollowUp, Mode, NoFollowUpError, Scenario
 from harness.wire.exchange import Ending, Exchange, Request
 from harness.wire.recording import recording
 from harness.wire.redaction import secret_pattern
@@ -53,37 +53,58 @@ class Observer:
     clients: Mapping[str, Client]
     secrets: Pattern[bytes] | None
 
-    def observe(self, call: Call) -> Observation:
-        """Ask once; again only on 429 and 503, which ask for it, and the attempts are counted."""
-        client = self.clients[call.client]
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            reply, exchange = self._ask(client, call)
-            wait_s = _wait_before_retry_s(exchange, attempt)
-            if wait_s is None:
-                break
-            time.sleep(wait_s)
-        return Observation(call.scenario, call.client, client.version, call.mode, exchange, reply, attempt)
+    def observe(self, call: Call, before: Observation | None = None) -> Observation:
+        """Ask once; again only on 429 and 503, which ask for it, and the attempts are counted.
 
-    def observe_all(self, calls: Iterable[Call], concurrency: int) -> Iterator[Observation]:
+        `before` is the observation that a follow-up goes on from.
+        """
+        attempt = 1
+        reply, exchange = self._ask(call, before)
+        while (wait_s := _wait_before_retry_s(exchange, attempt)) is not None:
+            time.sleep(wait_s)
+            attempt += 1
+            reply, exchange = self._ask(call, before)
+        version = self.clients[call.client].version
+        return Observation(call.scenario, call.client, version, call.mode, exchange, reply, attempt)
+
+    def observe_all(
+        self, calls: Iterable[tuple[Call, Observation | None]], concurrency: int
+    ) -> Iterator[Observation]:
         """Ask everything, a few at a time, and give each observation as soon as it is there.
 
-        Left early, it asks nothing more and does not wait for what is under way.
+        Each call comes with the observation that it goes on from, if it is a follow-up. Left early, it asks
+        nothing more and does not wait for what is under way.
         """
         pool = ThreadPoolExecutor(concurrency, thread_name_prefix="observer")
         try:
-            for future in as_completed([pool.submit(self.observe, call) for call in calls]):
+            for future in as_completed([pool.submit(self.observe, *call) for call in calls]):
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, client: Client, call: Call) -> tuple[Reply, Exchange]:
+    def _ask(self, call: Call, before: Observation | None) -> tuple[Reply, Exchange]:
         with recording(self.secrets) as tape:
-            reply = client.perform(call.scenario.ask, call.mode)
+            try:
+                ask = _ask_after(call.scenario, before)
+            except (NoFollowUpError, NotJudgedError) as reason:
+                return Reply(), _unsent(str(reason))
+            reply = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
         if tape.exchanges:
             return reply, tape.exchanges[-1]
-        detail = reply.raised.message if reply.raised else "the client sent nothing"
-        now_ns = time.monotonic_ns()
-        return reply, Exchange(Request("", "", (), b"", now_ns), None, Ending.UNSENT, now_ns, detail)
+        return reply, _unsent(reply.raised.message if reply.raised else "the client sent nothing")
+
+
+def _unsent(detail: str) -> Exchange:
+    now_ns = time.monotonic_ns()
+    return Exchange(Request("", "", (), b"", now_ns), None, Ending.UNSENT, now_ns, detail)
+
+
+def _ask_after(scenario: Scenario, before: Observation | None) -> AnyAsk:
+    if not isinstance(scenario.ask, FollowUp):
+        return scenario.ask
+    if before is None:
+        raise NoFollowUpError(f"{scenario.ask.after} was not asked")
+    return scenario.ask.make(before)
 
 
 @contextmanager

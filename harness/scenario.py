@@ -3,10 +3,10 @@
 Scenarios are content: module-level values in `suites/`, found by `harness.content`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from harness.wire.exchange import Json
 
@@ -22,19 +22,40 @@ BOTH_MODES = (Mode.PLAIN, Mode.STREAM)
 PLAIN_ONLY = (Mode.PLAIN,)
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """POST /chat/completions with these parameters; the client adds the model and, in a stream, `stream`.
+Operation: TypeAlias = Literal["chat", "completions", "embeddings", "models", "responses"]
 
-    `stream_params` go only with a stream, as `stream_options` must.
+PATHS: Mapping[Operation, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "models": "/models",
+    "responses": "/responses",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An operation of the API with its parameters; the client adds the model and, in a stream, `stream`.
+
+    `stream_params` go only with a stream, as `stream_options` must. `helper` names a convenience of one
+    client that stands over the plain call, such as the SDK's `parse`; empty for the call itself.
     """
 
-    params: Mapping[str, Json]
+    operation: Operation
+    params: Mapping[str, Json] = field(default_factory=dict)
     stream_params: Mapping[str, Json] = field(default_factory=dict)
+    helper: str = ""
 
     def params_for(self, mode: Mode) -> dict[str, Json]:
         """The parameters in one mode, without the model and `stream`."""
         return {**self.params, **(self.stream_params if mode is Mode.STREAM else {})}
+
+
+def chat(
+    params: Mapping[str, Json], stream_params: Mapping[str, Json] | None = None, *, helper: str = ""
+) -> Ask:
+    """POST /chat/completions."""
+    return Ask("chat", params, stream_params or {}, helper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +71,23 @@ class Http:
     key: Literal["right", "wrong", "none"] = "right"
 
 
-Ask: TypeAlias = Chat | Http
+class NoFollowUpError(Exception):
+    """The answer to follow gives nothing to go on from; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """The next turn of a conversation: `make` builds it from the observation of the scenario named `after`.
+
+    `make` raises NoFollowUpError when the model did not play along.
+    """
+
+    operation: Operation
+    after: str
+    make: Callable[[Any], Ask]
+
+
+AnyAsk: TypeAlias = Ask | FollowUp | Http
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +101,7 @@ class Scenario:
 
     id: str
     sentence: str
-    ask: Ask
+    ask: AnyAsk
     refused_with: tuple[int, ...] = ()
     needs: frozenset[str] = frozenset()
     modes: tuple[Mode, ...] = BOTH_MODES
@@ -77,5 +114,9 @@ class Scenario:
         return not self.refused_with
 
     def params_for(self, mode: Mode) -> dict[str, Json]:
-        """The chat parameters asked for in one mode; empty for a raw request."""
-        return self.ask.params_for(mode) if isinstance(self.ask, Chat) else {}
+        """The parameters asked for in one mode; empty where they are not known beforehand."""
+        return self.ask.params_for(mode) if isinstance(self.ask, Ask) else {}
+
+    def is_answered_by(self, operation: Operation) -> bool:
+        """Whether a right endpoint gives an answer of this operation."""
+        return self.is_answered and not isinstance(self.ask, Http) and self.ask.operation == operation

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Protocol
 
 from harness.clients.reply import Reply
-from harness.scenario import Ask, Mode
+from harness.scenario import AnyAsk, Mode, Operation
 from harness.wire.limits import Limits
 
 DEFAULT_CLIENTS = ("raw", "openai", "langchain")
@@ -31,7 +31,12 @@ class Connection:
     base_url: str
     model: str
     key: str
+    embedding_model: str | None = None
     limits: Limits = Limits()
+
+    def model_for(self, operation: Operation) -> str:
+        """The model to ask; embeddings come from a model of their own where the target names one."""
+        return self.embedding_model or self.model if operation == "embeddings" else self.model
 
 
 class Client(Protocol):
@@ -39,7 +44,7 @@ class Client(Protocol):
 
     version: str
 
-    def perform(self, ask: Ask, mode: Mode) -> Reply:
+    def perform(self, ask: AnyAsk, mode: Mode) -> Reply:
         """Ask once and give what the user gets; the exchange goes to the tape that is recording."""
 
 

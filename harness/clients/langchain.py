@@ -1,10 +1,10 @@
-"""langchain_openai's `ChatOpenAI`: `invoke` and `stream`, `ainvoke` and `astream`."""
+"""langchain_openai: `invoke` and `stream`, `ainvoke` and `astream`, and what stands over them."""
 
 import functools
 import json
 import operator
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,12 +20,11 @@ from harness.clients.reply import (
     raised,
     reply_of,
 )
-from harness.scenario import Ask, Chat, Mode
+from harness.scenario import AnyAsk, Ask, Mode, Operation
 from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
-    from langchain_openai import ChatOpenAI
 
 
 def _messages_and_options(ask: Ask, mode: Mode) -> tuple[Any, dict[str, Any]]:
@@ -33,10 +32,8 @@ def _messages_and_options(ask: Ask, mode: Mode) -> tuple[Any, dict[str, Any]]:
 
     LangChain renames `max_tokens` to `max_completion_tokens`; in `extra_body` it keeps its name.
     """
-    if not isinstance(ask, Chat):
-        raise TypeError("langchain_openai asks chat scenarios only")
     params: dict[str, Any] = ask.params_for(mode)
-    messages = params.pop("messages")
+    messages = params.pop("input" if ask.operation == "responses" else "messages")
     if "max_tokens" in params:
         params["extra_body"] = {"max_tokens": params.pop("max_tokens")}
     return messages, params
@@ -113,40 +110,135 @@ def _streamed_reply(chunks: Sequence[Any], error: Exception | None) -> Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class _LangChainClient:
-    """`ChatOpenAI().invoke(...)` and `.stream(...)`, without retries."""
+class _Runnable:
+    """A LangChain runnable with what goes into it, and how its user reads what comes out."""
 
-    llm: "ChatOpenAI"
+    runnable: Any
+    given: Any
+    options: Mapping[str, Any]
+    read: Callable[[Any], Reply]
+
+
+def _runnable(models: "_Models", ask: Ask, mode: Mode) -> _Runnable:
+    if ask.operation == "completions":
+        params: dict[str, Any] = ask.params_for(mode)
+        return _Runnable(models.completions(), params.pop("prompt"), params, lambda text: _text_reply([text]))
+    messages, options = _messages_and_options(ask, mode)
+    llm = models.responses() if ask.operation == "responses" else models.chat()
+    if ask.helper:
+        schema = {**options.pop("response_format")["json_schema"]["schema"], "title": "answer"}
+        structured = llm.with_structured_output(schema, method=ask.helper)
+        return _Runnable(structured.bind(**options) if options else structured, messages, {}, _data_reply)
+    return _Runnable(llm, messages, options, _plain_reply)
+
+
+def _data_reply(data: Any) -> Reply:
+    return Reply(data=data)
+
+
+def _text_reply(pieces: Sequence[str]) -> Reply:
+    return Reply(choices=(ReplyChoice(0, "".join(pieces)),), pieces=len(pieces))
+
+
+def _streamed(chunks: Sequence[Any], error: Exception | None) -> Reply:
+    if chunks and isinstance(chunks[0], str):
+        return replace(_text_reply(chunks), raised=None if error is None else raised(error))
+    return _streamed_reply(chunks, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The LangChain models of one connection, over one recorded HTTP client."""
+
+    connection: Connection
+    http: Mapping[str, Any]
+
+    def chat(self, **more: Any) -> Any:
+        from langchain_openai import ChatOpenAI
+
+        return ChatOpenAI(**self._common("chat"), **{"use_responses_api": False, **more})
+
+    def responses(self) -> Any:
+        return self.chat(use_responses_api=True)
+
+    def completions(self) -> Any:
+        from langchain_openai import OpenAI
+
+        return OpenAI(**self._common("completions"))
+
+    def embeddings(self, params: Mapping[str, Any]) -> Any:
+        """Embeddings of texts as they are: turning them into tokens would need a tokenizer from a hub."""
+        from langchain_openai import OpenAIEmbeddings
+
+        options = {name: value for name, value in params.items() if name != "input"}
+        return OpenAIEmbeddings(
+            **self._common("embeddings"), check_embedding_ctx_length=False, model_kwargs=options
+        )
+
+    def _common(self, operation: Operation) -> dict[str, Any]:
+        from pydantic import SecretStr
+
+        return {
+            "api_key": SecretStr(self.connection.key),
+            "base_url": self.connection.base_url,
+            "model": self.connection.model_for(operation),
+            "max_retries": 0,
+            **self.http,
+        }
+
+
+def _checked(ask: AnyAsk) -> Ask:
+    if not isinstance(ask, Ask):
+        raise TypeError("LangChain sends what its models send, and no raw request")
+    return ask
+
+
+@dataclass(frozen=True, slots=True)
+class _LangChainClient:
+    """`ChatOpenAI().invoke(...)` and `.stream(...)` and their like, without retries."""
+
+    models: _Models
     version: str
 
-    def perform(self, ask: Ask, mode: Mode) -> Reply:
-        messages, options = _messages_and_options(ask, mode)
+    def perform(self, any_ask: AnyAsk, mode: Mode) -> Reply:
+        ask = _checked(any_ask)
+        if ask.operation == "embeddings":
+            params: Any = ask.params
+            return reply_of(
+                lambda: _data_reply(self.models.embeddings(params).embed_documents(params["input"]))
+            )
+        run = _runnable(self.models, ask, mode)
         if mode is Mode.PLAIN:
-            return reply_of(lambda: _plain_reply(self.llm.invoke(messages, **options)))
+            return reply_of(lambda: run.read(run.runnable.invoke(run.given, **run.options)))
         chunks: list[Any] = []
         try:
-            chunks.extend(self.llm.stream(messages, **options))
+            chunks.extend(run.runnable.stream(run.given, **run.options))
         except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
-            return _streamed_reply(chunks, error)
-        return _streamed_reply(chunks, None)
+            return _streamed(chunks, error)
+        return _streamed(chunks, None)
 
 
 @dataclass(frozen=True, slots=True)
 class _AsyncLangChainClient:
-    """`await ChatOpenAI().ainvoke(...)` and `.astream(...)`, without retries."""
+    """`await ChatOpenAI().ainvoke(...)` and `.astream(...)` and their like, without retries."""
 
-    llm: "ChatOpenAI"
+    models: _Models
     portal: "BlockingPortal"
     version: str
 
-    def perform(self, ask: Ask, mode: Mode) -> Reply:
-        messages, options = _messages_and_options(ask, mode)
+    def perform(self, any_ask: AnyAsk, mode: Mode) -> Reply:
+        ask = _checked(any_ask)
+        if ask.operation == "embeddings":
+            params: Any = ask.params
+            model = self.models.embeddings(params)
+            return reply_of(lambda: _data_reply(self.portal.call(model.aembed_documents, params["input"])))
+        run = _runnable(self.models, ask, mode)
 
         async def ask_plain() -> Reply:
-            return _plain_reply(await self.llm.ainvoke(messages, **options))
+            return run.read(await run.runnable.ainvoke(run.given, **run.options))
 
         async def take(chunks: list[Any]) -> None:
-            async for chunk in self.llm.astream(messages, **options):
+            async for chunk in run.runnable.astream(run.given, **run.options):
                 chunks.append(chunk)  # noqa: PERF401  # what came before an exception must be kept
 
         if mode is Mode.PLAIN:
@@ -155,22 +247,8 @@ class _AsyncLangChainClient:
         try:
             self.portal.call(take, chunks)
         except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
-            return _streamed_reply(chunks, error)
-        return _streamed_reply(chunks, None)
-
-
-def _llm(connection: Connection, **http: Any) -> "ChatOpenAI":
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
-
-    return ChatOpenAI(
-        api_key=SecretStr(connection.key),
-        base_url=connection.base_url,
-        model=connection.model,
-        max_retries=0,
-        use_responses_api=False,
-        **http,
-    )
+            return _streamed(chunks, error)
+        return _streamed(chunks, None)
 
 
 def _version() -> str:
@@ -183,7 +261,7 @@ def _open(connection: Connection) -> Iterator[_LangChainClient]:
 
     options = client_options(httpx2, RecordingTransport, connection.base_url, connection.limits)
     with httpx2.Client(**options) as http:
-        yield _LangChainClient(_llm(connection, http_client=http), _version())
+        yield _LangChainClient(_Models(connection, {"http_client": http}), _version())
 
 
 @contextmanager
@@ -195,7 +273,8 @@ def _open_async(connection: Connection) -> Iterator[_AsyncLangChainClient]:
     with start_blocking_portal() as portal:
         http = httpx2.AsyncClient(**options)
         with portal.wrap_async_context_manager(http):
-            yield _AsyncLangChainClient(_llm(connection, http_async_client=http), portal, _version())
+            models = _Models(connection, {"http_async_client": http})
+            yield _AsyncLangChainClient(models, portal, _version())
 
 
 CLIENTS = {"langchain": _open, "langchain-async": _open_async}

@@ -1,13 +1,15 @@
 """Raw HTTP by `httpx`: the user who posts JSON and reads lines, with no SDK between."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from harness.clients import Connection
 from harness.clients.reply import (
+    RESPONSE_COUNTS,
     Gathered,
     Reply,
     ReplyChoice,
@@ -17,7 +19,7 @@ from harness.clients.reply import (
     reply_of,
     usage_of,
 )
-from harness.scenario import Ask, Chat, Mode
+from harness.scenario import PATHS, AnyAsk, Ask, FollowUp, Mode, Operation
 from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
 from harness.wire.sse import read_events
 
@@ -63,22 +65,28 @@ class _Message:
     headers: Mapping[str, str]
 
 
-def _message(connection: Connection, ask: Ask, mode: Mode) -> _Message:
+def _message(connection: Connection, ask: AnyAsk, mode: Mode) -> _Message:
     right = {"authorization": f"Bearer {connection.key}"}
     json_headers = {"content-type": "application/json"}
-    if isinstance(ask, Chat):
+    if isinstance(ask, FollowUp):
+        raise TypeError("a follow-up is asked after it was made from the answer before it")
+    if isinstance(ask, Ask):
+        url = f"{connection.base_url}{PATHS[ask.operation]}"
+        if ask.operation == "models":
+            return _Message("GET", url, b"", right)
         stream = {"stream": True} if mode is Mode.STREAM else {}
-        body = {"model": connection.model, **ask.params_for(mode), **stream}
+        body = {"model": connection.model_for(ask.operation), **ask.params_for(mode), **stream}
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return _Message("POST", f"{connection.base_url}/chat/completions", content, {**right, **json_headers})
+        return _Message("POST", url, content, {**right, **json_headers})
     keys = {"right": right, "wrong": {"authorization": f"Bearer {WRONG_KEY}"}, "none": {}}
-    content = ask.body.replace(b"{model}", connection.model.encode())
+    model, embedding_model = connection.model_for("chat"), connection.model_for("embeddings")
+    content = ask.body.replace(b"{model}", model.encode()).replace(b"{embedding}", embedding_model.encode())
+    path = ask.path.replace("{model}", quote(model, safe=""))
     headers = {**keys[ask.key], **(json_headers if ask.body else {})}
-    return _Message(ask.method, f"{connection.base_url}{ask.path}", content, headers)
+    return _Message(ask.method, f"{connection.base_url}{path}", content, headers)
 
 
-def _plain_reply(body: bytes) -> Reply:
-    answer = json.loads(body)
+def _chat_reply(answer: Any) -> Reply:
     return Reply(
         choices=tuple(
             ReplyChoice(
@@ -97,36 +105,107 @@ def _plain_reply(body: bytes) -> Reply:
     )
 
 
+def _completion_reply(answer: Any) -> Reply:
+    return Reply(
+        choices=tuple(
+            ReplyChoice(choice.get("index"), choice["text"], finish_reason=choice.get("finish_reason"))
+            for choice in answer["choices"]
+        ),
+        usage=usage_of(answer.get("usage")),
+        response_id=answer.get("id"),
+        model=answer.get("model"),
+    )
+
+
+def _embeddings_reply(answer: Any) -> Reply:
+    return Reply(
+        data=[item["embedding"] for item in answer["data"]],
+        usage=usage_of(answer.get("usage")),
+        model=answer.get("model"),
+    )
+
+
+def _models_reply(answer: Any) -> Reply:
+    return Reply(data=[model["id"] for model in answer["data"]])
+
+
+def _response_reply(answer: Any) -> Reply:
+    items = answer["output"]
+    parts = [part for item in items if item["type"] == "message" for part in item["content"]]
+    calls = [item for item in items if item["type"] == "function_call"]
+    choice = ReplyChoice(
+        index=0,
+        text="".join(part["text"] for part in parts if part["type"] == "output_text"),
+        tool_calls=tuple(ToolCall(call["call_id"], call["name"], call["arguments"]) for call in calls),
+        finish_reason=answer.get("status"),
+    )
+    usage = usage_of(answer.get("usage"), RESPONSE_COUNTS)
+    return Reply(choices=(choice,), usage=usage, response_id=answer["id"], model=answer.get("model"))
+
+
+_PLAIN: Mapping[Operation, Callable[[Any], Reply]] = {
+    "chat": _chat_reply,
+    "completions": _completion_reply,
+    "embeddings": _embeddings_reply,
+    "models": _models_reply,
+    "responses": _response_reply,
+}
+
+
 def _tool_call(call: Mapping[str, Any]) -> ToolCall:
     function = call.get("function") or {}
     return ToolCall(call.get("id"), function.get("name"), function.get("arguments"))
 
 
-def _streamed_reply(body: bytes) -> Reply:
+def _streamed_reply(body: bytes, add: Callable[[Gathered, Any], None]) -> Reply:
     def take(gathered: Gathered) -> None:
         for event in read_events([(0, body)]):
             if event.ended and event.data not in (None, "[DONE]"):
-                _add_chunk(gathered, event.data or "")
+                value = json.loads(event.data or "")
+                gathered.printed.append(event.data or "")
+                if value.get("error"):
+                    raise StreamError(value["error"])
+                gathered.pieces += 1
+                add(gathered, value)
 
     return gathered_from(take)
 
 
-def _add_chunk(gathered: Gathered, data: str) -> None:
-    chunk = json.loads(data)
-    gathered.printed.append(data)
-    if "error" in chunk:
-        raise StreamError(chunk["error"])
-    gathered.pieces += 1
+def _add_chunk(gathered: Gathered, chunk: Any) -> None:
     gathered.response_id = gathered.response_id or chunk.get("id")
     gathered.model = gathered.model or chunk.get("model")
     gathered.usage = usage_of(chunk.get("usage")) or gathered.usage
     for choice in chunk["choices"]:
-        index, delta = choice.get("index"), choice["delta"]
+        index = choice.get("index")
+        delta = choice["delta"] if "delta" in choice else {"content": choice["text"]}
         gathered.add_text(index, delta.get("content"))
         gathered.add_refusal(index, delta.get("refusal"))
         for call in delta.get("tool_calls") or ():
             gathered.add_call(index, call.get("index"), _tool_call(call))
         gathered.finish(index, choice.get("finish_reason"))
+
+
+def _add_response_event(gathered: Gathered, event: Any) -> None:
+    match event["type"]:
+        case "response.output_text.delta":
+            gathered.add_text(0, event["delta"])
+        case "response.output_item.added" if event["item"]["type"] == "function_call":
+            item = event["item"]
+            gathered.add_call(0, event["output_index"], ToolCall(item["call_id"], item["name"], None))
+        case "response.function_call_arguments.delta":
+            gathered.add_call(0, event["output_index"], ToolCall(None, None, event["delta"]))
+        case "response.completed" | "response.incomplete" | "response.failed":
+            response = event["response"]
+            gathered.finish(0, response["status"])
+            gathered.usage = usage_of(response.get("usage"), RESPONSE_COUNTS)
+            gathered.response_id, gathered.model = response["id"], response.get("model")
+
+
+_STREAMED: Mapping[Operation, Callable[[Gathered, Any], None]] = {
+    "chat": _add_chunk,
+    "completions": _add_chunk,
+    "responses": _add_response_event,
+}
 
 
 @dataclass(slots=True)
@@ -138,11 +217,15 @@ class _Answer:
     error: Exception | None = None
 
 
-def _reply(answer: _Answer, mode: Mode) -> Reply:
-    if answer.status >= 300:
-        return Reply(raised=raised(HttpStatusError(answer.status, bytes(answer.body))))
+def _reply(answer: _Answer, ask: AnyAsk, mode: Mode) -> Reply:
     body = bytes(answer.body)
-    reply = _streamed_reply(body) if mode is Mode.STREAM else reply_of(lambda: _plain_reply(body))
+    if answer.status >= 300:
+        return Reply(raised=raised(HttpStatusError(answer.status, body)))
+    operation: Operation = ask.operation if isinstance(ask, Ask) else "chat"
+    if mode is Mode.STREAM:
+        reply = _streamed_reply(body, _STREAMED[operation])
+    else:
+        reply = reply_of(lambda: _PLAIN[operation](json.loads(body)))
     return reply if answer.error is None else replace(reply, raised=raised(answer.error))
 
 
@@ -154,7 +237,7 @@ class _RawClient:
     http: "httpx.Client"
     version: str
 
-    def perform(self, ask: Ask, mode: Mode) -> Reply:
+    def perform(self, ask: AnyAsk, mode: Mode) -> Reply:
         message, answer = _message(self.connection, ask, mode), _Answer()
         try:
             with self.http.stream(**asdict(message)) as response:
@@ -163,7 +246,7 @@ class _RawClient:
                     answer.body += data
         except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
             answer.error = error
-        return _reply(answer, mode)
+        return _reply(answer, ask, mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +258,10 @@ class _AsyncRawClient:
     portal: "BlockingPortal"
     version: str
 
-    def perform(self, ask: Ask, mode: Mode) -> Reply:
+    def perform(self, ask: AnyAsk, mode: Mode) -> Reply:
         return self.portal.call(self._perform, ask, mode)
 
-    async def _perform(self, ask: Ask, mode: Mode) -> Reply:
+    async def _perform(self, ask: AnyAsk, mode: Mode) -> Reply:
         message, answer = _message(self.connection, ask, mode), _Answer()
         try:
             async with self.http.stream(**asdict(message)) as response:
@@ -187,7 +270,7 @@ class _AsyncRawClient:
                     answer.body += data
         except Exception as error:  # noqa: BLE001  # whatever the client raises is what its user gets
             answer.error = error
-        return _reply(answer, mode)
+        return _reply(answer, ask, mode)
 
 
 @contextmanager

@@ -49,7 +49,8 @@ class Reply:
     """What the user of a client has in hand after one call.
 
     After an exception in mid-stream, `choices` holds what had come until then. `pieces` counts the chunks
-    that a streaming user saw. `printed` is what the founding page's print lines show; `notes` tells where
+    that a streaming user saw. `data` is what an operation gives that is no choice: embedding vectors, model
+    ids, a parsed object. `printed` is what the founding page's print lines show; `notes` tells where
     today's library refuses a line of that page.
     """
 
@@ -59,6 +60,7 @@ class Reply:
     model: str | None = None
     raised: Raised | None = None
     pieces: int = 0
+    data: Any = None
     printed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -184,11 +186,14 @@ def gathered_from(take: Callable[[Gathered], None]) -> Reply:
     return gathered.reply()
 
 
-def usage_of(value: object) -> Usage | None:
+CHAT_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+RESPONSE_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
+
+
+def usage_of(value: object, names: tuple[str, str, str] = CHAT_COUNTS) -> Usage | None:
     """Token counts from a usage object of any client: attributes or keys, by OpenAI's names."""
     if value is None:
         return None
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
     if isinstance(value, Mapping):
         return Usage(*(value.get(name) for name in names))
     return Usage(*(getattr(value, name, None) for name in names))

@@ -1,6 +1,6 @@
 """What is asked of chat completions."""
 
-from harness.scenario import Chat, Scenario
+from harness.scenario import Scenario, chat
 
 _MANY_SCRIPTS = "你好入 🙂👩‍👩‍👧 e\u0301 ñ \u2028 \u0085 “quoted” \\n end"
 """With U+2028 and U+0085, at which careless readers cut lines, and combining characters."""
@@ -8,7 +8,7 @@ _MANY_SCRIPTS = "你好入 🙂👩‍👩‍👧 e\u0301 ñ \u2028 \u0085 “qu
 founding = Scenario(
     id="founding",
     sentence="The founding page's own call: who are you?",
-    ask=Chat(
+    ask=chat(
         {
             "messages": [
                 {"role": "system", "content": "You are a helpful assistant."},
@@ -22,7 +22,7 @@ founding = Scenario(
 with_usage = Scenario(
     id="with-usage",
     sentence="A short question, with usage asked for in the stream too.",
-    ask=Chat(
+    ask=chat(
         {"messages": [{"role": "user", "content": "Reply with only the word: pong"}], "max_tokens": 16},
         stream_params={"stream_options": {"include_usage": True}},
     ),
@@ -31,7 +31,7 @@ with_usage = Scenario(
 unicode_echo = Scenario(
     id="unicode-echo",
     sentence="Text of many scripts, with characters at which careless readers cut lines.",
-    ask=Chat(
+    ask=chat(
         {
             "messages": [
                 {
@@ -47,7 +47,7 @@ unicode_echo = Scenario(
 capped = Scenario(
     id="capped",
     sentence="A long answer, cut short by max_tokens.",
-    ask=Chat(
+    ask=chat(
         {
             "messages": [
                 {

@@ -2,7 +2,7 @@
 
 import json
 
-from harness.scenario import PLAIN_ONLY, Chat, Http, Scenario
+from harness.scenario import PLAIN_ONLY, Http, Scenario, chat
 
 _QUESTION = [{"role": "user", "content": "Reply with only the word: pong"}]
 
@@ -14,7 +14,7 @@ def _body(**values: object) -> bytes:
 no_messages = Scenario(
     id="no-messages",
     sentence="An empty list of messages.",
-    ask=Chat({"messages": [], "max_tokens": 16}),
+    ask=chat({"messages": [], "max_tokens": 16}),
     refused_with=(400, 422),
 )
 

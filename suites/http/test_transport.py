@@ -3,9 +3,9 @@
 import json
 import re
 
-from harness.evidence import DONE, Observation, parsed, shown
+from harness.evidence import DONE, NotJudgedError, Observation, parsed, shown
 from harness.rule import Violation, Violations, rule
-from harness.scenario import Chat, Mode, Scenario
+from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending
 
 _GO_DURATION = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?")
@@ -17,7 +17,7 @@ def _is_answered(scenario: Scenario) -> bool:
 
 
 def _is_chat(scenario: Scenario) -> bool:
-    return scenario.is_answered and isinstance(scenario.ask, Chat)
+    return scenario.is_answered_by("chat")
 
 
 def _is_success(observation: Observation) -> bool:
@@ -32,9 +32,12 @@ def _is_success(observation: Observation) -> bool:
 )
 def every_request_is_answered(observation: Observation) -> Violations:
     """Every request gets an HTTP response."""
-    if observation.exchange.response is None:
+    exchange = observation.exchange
+    if exchange.ended is Ending.UNSENT:
+        raise NotJudgedError(f"not asked: {exchange.detail}")
+    if exchange.response is None:
         yield Violation(
-            received=f"{observation.exchange.ended}: {observation.exchange.detail}",
+            received=f"{exchange.ended}: {exchange.detail}",
             expected="an HTTP response",
         )
 

@@ -10,13 +10,13 @@ import pytest
 from harness.clients import Connection, clients
 from harness.clients.reply import Reply, ToolCall, Usage, from_json
 from harness.observe import Call, observer
-from harness.scenario import Chat, Mode, Scenario
+from harness.scenario import Mode, Scenario, chat
 from harness.wire.exchange import Ending, Exchange
 from tests.servers import Answer, by_mode, head, says, server, sized
 
 KEY = "sk-canary-0123456789"
 TEXT = "我是替身。"
-ASK = Scenario("ask", "A question.", Chat({"messages": [{"role": "user", "content": "你是谁？"}]}))
+ASK = Scenario("ask", "A question.", chat({"messages": [{"role": "user", "content": "你是谁？"}]}))
 
 COMPLETION = {
     "id": "chatcmpl-1",
