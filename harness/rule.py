@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from harness.evidence import Chunk, Evidence, NotJudgedError
+from harness.evidence import Evidence, NotJudgedError
+from harness.evidence.chat import Chunk
 from harness.scenario import Mode, Scenario
 from harness.schemas import Level
 
@@ -60,6 +61,7 @@ class Rule:
     level: Level
     source: str
     breaks: str
+    answers: tuple[str, ...]
     sentence: str
     reads: type[Evidence]
     check: Callable[[Any], Violations]
@@ -87,13 +89,14 @@ def rule(
     level: Level,
     source: str,
     breaks: str,
+    answers: tuple[str, ...] = (),
     when: Callable[[Scenario], bool] = lambda scenario: bool(scenario.id),
 ) -> Callable[[Callable[..., Violations]], Rule]:
     """Make a rule of a function.
 
     `rule_id` is stable and starts with its surface and a dot; `source` names the public document or
-    observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `when`
-    narrows the scenarios that it judges.
+    observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `answers` names
+    the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios that it judges.
     """
 
     def make(check: Callable[..., Violations]) -> Rule:
@@ -103,6 +106,7 @@ def rule(
             level=level,
             source=source,
             breaks=breaks,
+            answers=answers,
             sentence=(inspect.getdoc(check) or "").partition("\n")[0],
             reads=typing.get_type_hints(check)[parameter],
             check=check,

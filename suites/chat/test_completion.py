@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from harness.evidence import Completion, Object, shown
+from harness.evidence import Object, shown
+from harness.evidence.chat import Completion
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations

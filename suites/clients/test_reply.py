@@ -3,7 +3,8 @@
 import json
 
 from harness.clients.reply import Reply
-from harness.evidence import Answer, Observation, Refusal, shown
+from harness.evidence import Observation, Refusal, shown
+from harness.evidence.chat import Answer
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 

@@ -3,7 +3,8 @@
 import json
 import re
 
-from harness.evidence import DONE, NotJudgedError, Observation, parsed, shown
+from harness.evidence import NotJudgedError, Observation, parsed, shown
+from harness.evidence.chat import DONE
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending

@@ -1,6 +1,7 @@
 """Parity of the two modes: a stream, put together, is the answer that came plain."""
 
-from harness.evidence import Answer, Pair, joined, shown
+from harness.evidence import joined, shown
+from harness.evidence.chat import Answer, Pair
 from harness.rule import Violation, Violations, rule
 
 _SOURCE = "OpenAI API reference, chat/create: stream"

@@ -1,6 +1,7 @@
 """The chunks of a streamed chat completion: their shape, their order, what holds them together."""
 
-from harness.evidence import ChunkStream, Delta, Object, joined, shown
+from harness.evidence import Object, joined, shown
+from harness.evidence.chat import ChunkStream, Delta
 from harness.rule import Level, Violation, Violations, in_chunk, rule
 from harness.schemas import violations
 

@@ -1,6 +1,7 @@
 """The bytes of a stream: server-sent events as clients read them."""
 
-from harness.evidence import DONE, NO_JSON, ChunkStream, parsed, shown
+from harness.evidence import NO_JSON, parsed, shown
+from harness.evidence.chat import DONE, ChunkStream
 from harness.rule import Violation, Violations, rule
 from harness.wire.sse import BOM, SseEvent
 

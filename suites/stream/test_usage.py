@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.evidence import Chunk, ChunkStream, shown
+from harness.evidence import shown
+from harness.evidence.chat import Chunk, ChunkStream
 from harness.rule import Violation, Violations, in_chunk, rule
 from harness.scenario import Mode, Scenario
 

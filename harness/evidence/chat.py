@@ -1,84 +1,37 @@
-"""Evidence: what rules read. Made from observations, never from the network.
+"""Chat evidence: a completion, a stream of chunks, an answer in either mode, and the two as a pair."""
 
-A rule names the kind of evidence that it reads by its parameter's type: `Observation` (one call as wire and
-client saw it), `Completion`, `ChunkStream`, `Refusal`, or `Pair` (plain and streamed). Making one raises
-`NotJudgedError` when the answer is not of that kind; other rules say what is wrong with such an answer.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import ClassVar, Self
 
-import orjson
-
-from harness.clients.reply import Reply, ToolCall
+from harness.clients.reply import ToolCall
+from harness.evidence import (
+    BOTH,
+    EACH_MODE,
+    PLAIN,
+    STREAM,
+    Cells,
+    NotJudgedError,
+    Object,
+    Observation,
+    objects,
+    parsed,
+    shown,
+    success,
+)
 from harness.scenario import Mode, Scenario
-from harness.wire.exchange import Ending, Exchange, Json, Response
+from harness.wire.exchange import Ending, Json
 from harness.wire.sse import SseEvent, read_events
 
-Object: TypeAlias = dict[str, Any]
 DONE = "[DONE]"
-
-
-class NotJudgedError(Exception):
-    """The answer is not of the kind that a rule reads; the message says what it is instead."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One call: what crossed the wire and what the client gave its user."""
-
-    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.PLAIN,), (Mode.STREAM,))
-
-    scenario: Scenario
-    client: str
-    client_version: str
-    mode: Mode
-    exchange: Exchange
-    reply: Reply
-    attempts: int = 1
-
-    @staticmethod
-    def applies(scenario: Scenario) -> bool:
-        """Every scenario gives an observation."""
-        return bool(scenario.id)
-
-    @classmethod
-    def of(cls, observation: "Observation") -> "Observation":
-        """The observation itself: that there is no answer is a thing to judge too."""
-        return observation
-
-    @property
-    def response(self) -> Response:
-        """The HTTP response; raises NotJudgedError when there is none, or only a rate limit's."""
-        response = self.exchange.response
-        if response is None:
-            raise NotJudgedError(f"no answer: {self.exchange.detail}")
-        if response.status == 429:
-            raise NotJudgedError(f"rate limited (HTTP 429) after {self.attempts} attempts")
-        return response
-
-    @cached_property
-    def asked(self) -> Mapping[str, Json]:
-        """The JSON body that the client sent; empty when it sent none."""
-        body = parsed(self.exchange.request.body)
-        return body if isinstance(body, dict) else {}
-
-    @cached_property
-    def json(self) -> Any:
-        """The body as JSON; raises NotJudgedError when it is not."""
-        body = parsed(self.response.body)
-        if body is NO_JSON:
-            raise NotJudgedError(f"the body is not JSON: {shown(self.response.body)}")
-        return body
 
 
 @dataclass(frozen=True)
 class Completion:
     """A plain chat answer: HTTP 2xx with a JSON object that is no error."""
 
-    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.PLAIN,),)
+    MODES: ClassVar[Cells] = PLAIN
 
     observation: Observation
     body: Object
@@ -91,15 +44,7 @@ class Completion:
     @classmethod
     def of(cls, observation: Observation) -> Self:
         """The answer of an observation."""
-        status, body = observation.response.status, None
-        if not 200 <= status < 300:
-            raise NotJudgedError(f"HTTP {status} instead of an answer")
-        body = observation.json
-        if not isinstance(body, dict):
-            raise NotJudgedError(f"a JSON {type(body).__name__} instead of an object")
-        if body.get("error") is not None:
-            raise NotJudgedError("an error object instead of an answer")
-        return cls(observation, body)
+        return cls(observation, success(observation))
 
     @property
     def choices(self) -> tuple[tuple[str, Object], ...]:
@@ -192,7 +137,7 @@ class StreamedChoice:
 class ChunkStream:
     """A streamed chat answer: HTTP 2xx with at least one server-sent event."""
 
-    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.STREAM,),)
+    MODES: ClassVar[Cells] = STREAM
 
     observation: Observation
     events: tuple[SseEvent, ...]
@@ -263,7 +208,7 @@ class AnswerChoice:
 class Answer:
     """A chat answer read from the wire alone, plain or streamed: what every client should tell its user."""
 
-    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = Observation.MODES
+    MODES: ClassVar[Cells] = EACH_MODE
 
     observation: Observation
     choices: tuple[AnswerChoice, ...]
@@ -312,40 +257,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """An HTTP error, where the scenario asks for one."""
-
-    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = Observation.MODES
-
-    observation: Observation
-
-    @staticmethod
-    def applies(scenario: Scenario) -> bool:
-        """Scenarios that expect a refusal."""
-        return not scenario.is_answered
-
-    @classmethod
-    def of(cls, observation: Observation) -> Self:
-        """The refusal of an observation."""
-        if observation.response.status < 400:
-            raise NotJudgedError(f"HTTP {observation.response.status} instead of a refusal")
-        return cls(observation)
-
-    @property
-    def error(self) -> Object:
-        """The error object."""
-        body = self.observation.json
-        error = body.get("error") if isinstance(body, dict) else None
-        if not isinstance(error, dict):
-            raise NotJudgedError("no error object")
-        return error
-
-
-@dataclass(frozen=True)
 class Pair:
     """The plain and the streamed answer to one scenario through one client."""
 
-    MODES: ClassVar[tuple[tuple[Mode, ...], ...]] = ((Mode.PLAIN, Mode.STREAM),)
+    MODES: ClassVar[Cells] = BOTH
 
     plain: Answer
     streamed: Answer
@@ -359,9 +274,6 @@ class Pair:
     def of(cls, plain: Observation, streamed: Observation) -> Self:
         """Both answers."""
         return cls(Answer.of(plain), Answer.of(streamed))
-
-
-Evidence: TypeAlias = Observation | Completion | ChunkStream | Answer | Refusal | Pair
 
 
 def _text(choice: Object, key: str) -> str | None:
@@ -390,38 +302,3 @@ def _joined_call(fragments: Iterable[Object]) -> ToolCall:
         name=next((value for value in names if isinstance(value, str) and value), None),
         arguments="".join(value for value in arguments if isinstance(value, str)),
     )
-
-
-NO_JSON = object()
-"""What `parsed` gives for bytes that are no JSON; None would be JSON's null."""
-
-
-def parsed(data: bytes) -> Any:
-    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON."""
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return NO_JSON
-
-
-def objects(value: object, pointer: str) -> Iterator[tuple[str, Object]]:
-    """JSON pointer and value of each object in what should be an array of objects."""
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            if isinstance(item, dict):
-                yield f"{pointer}/{index}", item
-
-
-def shown(value: object, limit: int = 120) -> str:
-    """A value as a finding quotes it: short, on one line."""
-    if isinstance(value, bytes):
-        text = value.decode("utf-8", "replace") or "an empty body"
-    else:
-        text = orjson.dumps(value, default=repr).decode()
-    text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def joined(values: Iterable[object]) -> str:
-    """Values for a sentence."""
-    return ", ".join(shown(value) for value in values)

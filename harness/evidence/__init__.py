@@ -1,0 +1,173 @@
+"""Evidence: what rules read. Made from observations, never from the network.
+
+A rule names the kind of evidence that it reads by its parameter's type. Each kind is a class with `MODES`
+(the modes, or pairs of modes, that one piece is made of), `applies` (which scenarios give it) and `of` (how
+it is made). `of` raises NotJudgedError when the answer is not of that kind; other rules say what is wrong
+with such an answer.
+
+Here stands what all kinds build on; the modules beside hold those of each operation.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
+
+import orjson
+
+from harness.clients.reply import Reply
+from harness.scenario import Mode, Scenario
+from harness.wire.exchange import Exchange, Json, Response
+
+Object: TypeAlias = dict[str, Any]
+Cells: TypeAlias = tuple[tuple[Mode, ...], ...]
+
+EACH_MODE: Cells = ((Mode.PLAIN,), (Mode.STREAM,))
+PLAIN: Cells = ((Mode.PLAIN,),)
+STREAM: Cells = ((Mode.STREAM,),)
+BOTH: Cells = ((Mode.PLAIN, Mode.STREAM),)
+
+
+class NotJudgedError(Exception):
+    """The answer is not of the kind that a rule reads; the message says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One call: what crossed the wire and what the client gave its user."""
+
+    MODES: ClassVar[Cells] = EACH_MODE
+
+    scenario: Scenario
+    client: str
+    client_version: str
+    mode: Mode
+    exchange: Exchange
+    reply: Reply
+    attempts: int = 1
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Every scenario gives an observation."""
+        return bool(scenario.id)
+
+    @classmethod
+    def of(cls, observation: "Observation") -> "Observation":
+        """The observation itself: that there is no answer is a thing to judge too."""
+        return observation
+
+    @property
+    def response(self) -> Response:
+        """The HTTP response; raises NotJudgedError when there is none, or only a rate limit's."""
+        response = self.exchange.response
+        if response is None:
+            raise NotJudgedError(f"no answer: {self.exchange.detail}")
+        if response.status == 429:
+            raise NotJudgedError(f"rate limited (HTTP 429) after {self.attempts} attempts")
+        return response
+
+    @cached_property
+    def asked(self) -> Mapping[str, Json]:
+        """The JSON body that the client sent; empty when it sent none."""
+        body = parsed(self.exchange.request.body)
+        return body if isinstance(body, dict) else {}
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON; raises NotJudgedError when it is not."""
+        body = parsed(self.response.body)
+        if body is NO_JSON:
+            raise NotJudgedError(f"the body is not JSON: {shown(self.response.body)}")
+        return body
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An HTTP error, where the scenario asks for one."""
+
+    MODES: ClassVar[Cells] = EACH_MODE
+
+    observation: Observation
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Scenarios that expect a refusal."""
+        return not scenario.is_answered
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """The refusal of an observation."""
+        if observation.response.status < 400:
+            raise NotJudgedError(f"HTTP {observation.response.status} instead of a refusal")
+        return cls(observation)
+
+    @property
+    def error(self) -> Object:
+        """The error object."""
+        body = self.observation.json
+        error = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(error, dict):
+            raise NotJudgedError("no error object")
+        return error
+
+
+class Evidence(Protocol):
+    """A kind of evidence."""
+
+    MODES: ClassVar[Cells]
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Whether a scenario gives this kind."""
+
+    @classmethod
+    def of(cls, *observations: Any) -> Any:
+        """The evidence of one observation, or of one for each mode."""
+
+
+def success(observation: Observation) -> Object:
+    """The JSON object of an HTTP success; raises NotJudgedError for anything else."""
+    status = observation.response.status
+    if not 200 <= status < 300:
+        raise NotJudgedError(f"HTTP {status} instead of an answer")
+    body = observation.json
+    if not isinstance(body, dict):
+        raise NotJudgedError(f"a JSON {type(body).__name__} instead of an object")
+    if body.get("error") is not None:
+        raise NotJudgedError("an error object instead of an answer")
+    return body
+
+
+NO_JSON = object()
+"""What `parsed` gives for bytes that are no JSON; None would be JSON's null."""
+
+
+def parsed(data: bytes) -> Any:
+    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return NO_JSON
+
+
+def objects(value: object, pointer: str) -> Iterator[tuple[str, Object]]:
+    """JSON pointer and value of each object in what should be an array of objects."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, dict):
+                yield f"{pointer}/{index}", item
+
+
+def shown(value: object, limit: int = 120) -> str:
+    """A value as a finding quotes it: short, on one line."""
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "replace") or "an empty body"
+    else:
+        text = orjson.dumps(value, default=repr).decode()
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def joined(values: Iterable[object]) -> str:
+    """Values for a sentence."""
+    return ", ".join(shown(value) for value in values)
