@@ -95,8 +95,8 @@ def rule(
     """Make a rule of a function.
 
     `rule_id` is stable and starts with its surface and a dot; `source` names the public document or
-    observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `answers` names
-    the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios that it judges.
+    observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `answers`
+    names the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios.
     """
 
     def make(check: Callable[..., Violations]) -> Rule:

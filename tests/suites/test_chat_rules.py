@@ -37,4 +37,4 @@ def test_a_lie_in_a_completion_is_caught(lies: Lies, rule: str, scenario: str, l
 
 
 def test_the_truth_passes(lies: Lies) -> None:
-    assert not lies.plain("founding", lambda body: None)
+    assert not lies.plain("founding", lambda _: None)
