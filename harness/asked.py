@@ -7,6 +7,7 @@ from harness import report
 from harness.check import Settings
 from harness.errors import UsageError
 from harness.observe import checked_clients
+from harness.plan import Budget, Profile
 from harness.rule import Level
 from harness.scenario import Mode
 from harness.target import Target, ad_hoc, load, resolve
@@ -35,9 +36,23 @@ def targets_of(
     return [ad_hoc(base_url, model, api_key_env)]
 
 
-def settings_of(clients: str, modes: str, level: Level, concurrency: int = 4) -> Settings:
-    """Settings from comma-separated names of clients and modes."""
-    return Settings(checked_clients(words(clients)), modes_of(modes), level, concurrency)
+def settings_of(
+    clients: str,
+    modes: str,
+    level: Level,
+    *,
+    profile: Profile = "standard",
+    budget: Budget | None = None,
+    rpm: int | None = None,
+    concurrency: int = 4,
+) -> Settings:
+    """Settings from comma-separated names of clients and modes; the profile `full` adds the async clients."""
+    names = words(clients)
+    if profile == "full":
+        names = (*names, *(f"{name}-async" for name in names if not name.endswith("-async")))
+    return Settings(
+        checked_clients(names), modes_of(modes), level, profile, budget or Budget(), rpm, concurrency
+    )
 
 
 def formats_of(names: str) -> tuple[str, ...]:

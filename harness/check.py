@@ -13,8 +13,9 @@ from harness.dialect import waivers_of
 from harness.errors import UsageError
 from harness.evidence import Observation
 from harness.first_answer import raise_if_nothing_to_judge
-from harness.judge import judge
-from harness.observe import Call, Observer, calls_for, observer
+from harness.judge import idle_waivers, judge
+from harness.observe import Allowance, Observer, observer
+from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
 from harness.run import Run, exchange_log
 from harness.scenario import BOTH_MODES, FollowUp, Mode
@@ -27,11 +28,14 @@ Key: TypeAlias = tuple[str, str, Mode]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is asked of a target, and what counts."""
+    """What is asked of a target, how fast, and what counts."""
 
     clients: Sequence[str] = DEFAULT_CLIENTS
     modes: Sequence[Mode] = BOTH_MODES
     level: Level = "spec"
+    profile: Profile = "standard"
+    budget: Budget = Budget()
+    rpm: int | None = None
     concurrency: int = 4
 
 
@@ -98,6 +102,10 @@ class Check:
         rules = content.rules().values()
         return self.summarised(list(judge(rules, self._in_order(), self.waivers, date.today())))
 
+    def idle_waivers(self) -> Iterator[str]:
+        """What is to be said of the user's waivers that do nothing."""
+        return idle_waivers(self.target.waivers, content.rules(), self._in_order(), date.today())
+
     def summarised(self, verdicts: Sequence[Verdict]) -> Run:
         """The run that these verdicts make."""
         return run.summarised(
@@ -108,6 +116,7 @@ class Check:
             finished=now(),
             level=self.settings.level,
             is_complete=len(self.observations) == len(self.calls),
+            remarks=tuple(self.idle_waivers()),
         )
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
@@ -149,25 +158,37 @@ class Check:
         return [self.observations[key] for key in self.calls if key in self.observations]
 
 
-@contextmanager
-def check(target: Target, settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Open a check of a target: it is started, its clients are opened, nothing is asked yet."""
-    calls = calls_for(content.scenarios().values(), settings.clients, settings.modes, target.claims)
-    if not calls:
+def plan_for(target: Target, settings: Settings) -> Plan:
+    """What a check of this target will ask."""
+    planned = plan(
+        content.scenarios().values(),
+        settings.clients,
+        settings.modes,
+        claims=target.claims,
+        profile=settings.profile,
+        budget=settings.budget,
+    )
+    if not planned.calls:
         raise UsageError(
-            "There is nothing to ask with these clients and modes.",
+            "There is nothing to ask with these clients, modes and budgets.",
             "Ask for others, or for all by leaving them out.",
         )
+    return planned
+
+
+@contextmanager
+def check(
+    target: Target, settings: Settings, environ: Mapping[str, str], planned: Plan | None = None
+) -> Iterator[Check]:
+    """Open a check of a target: it is started, its clients are opened, nothing is asked yet."""
+    planned = planned or plan_for(target, settings)
+    requests = settings.budget.requests
+    allowance = Allowance(settings.rpm, None if requests is None else requests - len(planned.calls))
     with started(target, environ) as (at, connection):
         secrets = [] if connection.key == PLACEHOLDER_KEY else [connection.key]
-        with observer(connection, settings.clients, secrets) as opened:
-            yield Check(
-                at,
-                settings,
-                opened,
-                {(call.scenario.id, call.client, call.mode): call for call in calls},
-                now(),
-            )
+        with observer(connection, settings.clients, secrets, allowance) as opened:
+            calls = {(call.scenario.id, call.client, call.mode): call for call in planned.calls}
+            yield Check(at, settings, opened, calls, now())
 
 
 def now() -> str:

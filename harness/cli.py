@@ -16,6 +16,7 @@ from harness.errors import LikewiseError, NothingJudgedError, UsageError
 
 if TYPE_CHECKING:
     from harness.check import Settings
+    from harness.plan import Plan
     from harness.target import Target
 
 app = typer.Typer(
@@ -59,6 +60,13 @@ def check(
         str, typer.Option(help="Which modes: plain, stream, or both by commas.")
     ] = "plain,stream",
     level: LevelName = "spec",
+    profile: Annotated[
+        Literal["smoke", "standard", "full"],
+        typer.Option(help="The founding calls alone, everything, or everything through async clients too."),
+    ] = "standard",
+    budget_requests: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="Ask for at most so many tokens.")] = None,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests a minute.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many requests at a time.")] = 4,
     out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
     formats: Annotated[
@@ -69,9 +77,18 @@ def check(
 ) -> None:
     """Run the suites against targets and say whether code written for OpenAI works there."""
     from harness.asked import formats_of, settings_of, targets_of
+    from harness.plan import Budget
 
     chosen = targets_of(targets or [], base_url, model, api_key_env, config)
-    settings = settings_of(clients, modes, level, concurrency)
+    settings = settings_of(
+        clients,
+        modes,
+        level,
+        profile=profile,
+        budget=Budget(budget_requests, budget_tokens),
+        rpm=rpm,
+        concurrency=concurrency,
+    )
     names = formats_of(formats)
     console = Console(no_color=no_color, highlight=False)
     codes = []
@@ -97,12 +114,15 @@ def _check_one(
     """Check a target, print what its user needs to know, and give the exit code."""
     from harness import report, run
     from harness.check import check as open_check
+    from harness.check import plan_for
     from harness.report import terminal
 
     is_interrupted = False
-    with open_check(target, settings, os.environ) as checking:
-        calls = len(checking.calls)
-        with _progress(console, f"Checking {checking.target.name}", calls, quiet=quiet) as advance:
+    planned = plan_for(target, settings)
+    if not quiet:
+        console.print(_announcement(target, planned), markup=False)
+    with open_check(target, settings, os.environ, planned) as checking:
+        with _progress(console, f"Checking {target.name}", len(planned.calls), quiet=quiet) as advance:
             try:
                 checking.observe(folder, advance)
             except KeyboardInterrupt:
@@ -119,6 +139,14 @@ def _check_one(
         # Calls under way can't be called back, and waiting for them is what the user has just refused.
         os._exit(INTERRUPTED)
     return finished.exit_code
+
+
+def _announcement(target: "Target", planned: "Plan") -> str:
+    left_out = f"; {len(planned.left_out)} more are left out by the budget" if planned.left_out else ""
+    return (
+        f"Checking {target.name}: {len(planned.calls)} requests, "
+        f"at most {planned.tokens:,} completion tokens{left_out}."
+    )
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from typing import TypeAlias
 
-from harness.evidence import NotJudgedError, Observation
-from harness.rule import Rule, Violation
+from harness.evidence import NotJudgedError, Observation, shown
+from harness.rule import Level, Rule, Violation
 from harness.scenario import Mode, Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome, Verdict
@@ -49,26 +50,16 @@ def can_ask(client: str, scenario: Scenario) -> bool:
 
 def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:
     """What the rule says of the cell."""
-    try:
-        observations = [lookup(cell.scenario.id, cell.client, mode) for mode in cell.modes]
-        violations = tuple(rule.check(rule.reads.of(*observations)))
-    except NotJudgedError as reason:
-        return _verdict(rule, cell, Outcome.INCONCLUSIVE, str(reason))
-    except Exception as error:  # noqa: BLE001  # a rule that breaks is our fault and must not end the run
-        return _verdict(rule, cell, Outcome.ERROR, f"the rule itself raised {type(error).__name__}: {error}")
-    if not violations:
-        return _verdict(rule, cell, Outcome.PASS)
-    standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
-    left = tuple(violation for violation in violations if not _waiver_of(violation, standing))
-    if left:
-        return _verdict(rule, cell, Outcome.FAIL, _sentence(left[0]), left)
-    first = _waiver_of(violations[0], standing)
-    return _verdict(rule, cell, Outcome.WAIVED, first.reason if first else "", violations)
+    observations = [lookup(cell.scenario.id, cell.client, mode) for mode in cell.modes]
+    if any(not seen.is_claimed and seen.is_clean_refusal for seen in observations):
+        said = shown(observations[0].json["error"]["message"])
+        return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, f"not claimed, and refused cleanly: {said}")
+    return _judged(rule, _place(rule, cell), observations, waivers, today)
 
 
 def judge(
     rules: Iterable[Rule],
-    observations: Iterable[Observation],
+    observations: Sequence[Observation],
     waivers: Sequence[Waiver] = (),
     today: date | None = None,
 ) -> Iterator[Verdict]:
@@ -80,8 +71,26 @@ def judge(
         return found[scenario, client, mode]
 
     for rule in rules:
+        if rule.judges_whole_runs:
+            yield _judged(rule, _whole_run(rule), observations, waivers, today)
         for cell in _observed_cells(rule, found):
             yield judge_cell(rule, cell, lookup, waivers, today)
+
+
+def idle_waivers(
+    waivers: Iterable[Waiver], rules: Mapping[str, Rule], observations: Sequence[Observation], today: date
+) -> Iterator[str]:
+    """What is to be said of waivers that are over, that name no rule, or that nothing needs any more."""
+    for waiver in waivers:
+        if waiver.rule not in rules:
+            yield f"The waiver of {waiver.rule} names no rule; `likewise rules` lists them."
+        elif not _stands(waiver, today):
+            yield f"The waiver of {waiver.rule} is over since {waiver.expires}: it waives nothing any more."
+        elif all(
+            verdict.outcome is not Outcome.WAIVED and not verdict.waived
+            for verdict in judge([rules[waiver.rule]], observations, [waiver], today)
+        ):
+            yield f"The waiver of {waiver.rule} matches nothing any more: take it out."
 
 
 def _observed_cells(rule: Rule, found: Mapping[tuple[str, str, Mode], Observation]) -> Iterator[Cell]:
@@ -91,20 +100,36 @@ def _observed_cells(rule: Rule, found: Mapping[tuple[str, str, Mode], Observatio
                 yield Cell(seen.scenario, client, modes)
 
 
-def _verdict(
-    rule: Rule, cell: Cell, outcome: Outcome, reason: str = "", evidence: tuple[Violation, ...] = ()
+Place: TypeAlias = tuple[str, Level, str, str, str, str]
+"""The first fields of a verdict: rule, level, surface, scenario, client, mode."""
+
+
+def _place(rule: Rule, cell: Cell) -> Place:
+    return rule.id, rule.level, rule.surface, cell.scenario.id, cell.client, cell.mode
+
+
+def _whole_run(rule: Rule) -> Place:
+    return rule.id, rule.level, rule.surface, "all", "all", "both"
+
+
+def _judged(
+    rule: Rule, place: Place, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
-    return Verdict(
-        rule=rule.id,
-        level=rule.level,
-        surface=rule.surface,
-        scenario=cell.scenario.id,
-        client=cell.client,
-        mode=cell.mode,
-        outcome=outcome,
-        reason=reason,
-        evidence=evidence,
-    )
+    try:
+        violations = tuple(rule.check(rule.reads.of(*observations)))
+    except NotJudgedError as reason:
+        return Verdict(*place, Outcome.INCONCLUSIVE, str(reason))
+    except Exception as error:  # noqa: BLE001  # a rule that breaks is our fault and must not end the run
+        return Verdict(*place, Outcome.ERROR, f"the rule itself raised {type(error).__name__}: {error}")
+    if not violations:
+        return Verdict(*place, Outcome.PASS)
+    standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
+    left = tuple(violation for violation in violations if not _waiver_of(violation, standing))
+    if left:
+        waived = len(violations) - len(left)
+        return Verdict(*place, Outcome.FAIL, _sentence(left[0]), left, waived)
+    first = _waiver_of(violations[0], standing)
+    return Verdict(*place, Outcome.WAIVED, first.reason if first else "", violations, len(violations))
 
 
 def _sentence(violation: Violation) -> str:

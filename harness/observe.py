@@ -1,7 +1,8 @@
 """Observing: asks an endpoint through the clients; the only place that makes requests."""
 
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from harness.clients import Client, Connection, clients, isolated_environment
 from harness.clients.reply import Reply, reply_of
 from harness.errors import UsageError
 from harness.evidence import NotJudgedError, Observation
-from harness.judge import can_ask
-from harness.scenario import AnyAsk, FollowUp, Mode, NoFollowUpError, Scenario
+from harness.plan import Call
+from harness.scenario import AnyAsk, FollowUp, NoFollowUpError, Scenario
 from harness.wire.exchange import Ending, Exchange, Request
 from harness.wire.recording import recording
 from harness.wire.redaction import secret_pattern
@@ -22,28 +23,30 @@ MAX_ATTEMPTS = 3
 LONGEST_WAIT_S = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One thing to ask: a scenario through a client in a mode."""
+class Allowance:
+    """How fast a run may ask, and how often it may ask again; shared by its threads."""
 
-    scenario: Scenario
-    client: str
-    mode: Mode
+    def __init__(self, rpm: int | None = None, retries: int | None = None) -> None:
+        self._interval_s = 60 / rpm if rpm else 0.0
+        self._retries = retries
+        self._next_s = 0.0
+        self._lock = threading.Lock()
 
+    def wait(self) -> None:
+        """Wait for the next turn at the asked rate."""
+        with self._lock:
+            now_s = time.monotonic()
+            turn_s = max(self._next_s, now_s)
+            self._next_s = turn_s + self._interval_s
+        time.sleep(max(0.0, turn_s - now_s))
 
-def calls_for(
-    scenarios: Iterable[Scenario], client_names: Sequence[str], modes: Sequence[Mode], claims: frozenset[str]
-) -> tuple[Call, ...]:
-    """All that a run asks, each once, the founding calls first; what is not claimed is not asked."""
-    return tuple(
-        Call(scenario, client, mode)
-        for scenario in sorted(scenarios, key=lambda scenario: not scenario.is_dropin)
-        if scenario.needs <= claims
-        for client in client_names
-        if can_ask(client, scenario)
-        for mode in scenario.modes
-        if mode in modes
-    )
+    def take_retry(self) -> bool:
+        """Whether one more retry is allowed; it is taken."""
+        with self._lock:
+            if self._retries == 0:
+                return False
+            self._retries = None if self._retries is None else self._retries - 1
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Observer:
 
     clients: Mapping[str, Client]
     secrets: Pattern[bytes] | None
+    allowance: Allowance
 
     def observe(self, call: Call, before: Observation | None = None) -> Observation:
         """Ask once; again only on 429 and 503, which ask for it, and the attempts are counted.
@@ -61,11 +65,21 @@ class Observer:
         attempt = 1
         reply, exchange = self._ask(call, before)
         while (wait_s := _wait_before_retry_s(exchange, attempt)) is not None:
+            if not self.allowance.take_retry():
+                break
             time.sleep(wait_s)
             attempt += 1
             reply, exchange = self._ask(call, before)
-        version = self.clients[call.client].version
-        return Observation(call.scenario, call.client, version, call.mode, exchange, reply, attempt)
+        return Observation(
+            call.scenario,
+            call.client,
+            self.clients[call.client].version,
+            call.mode,
+            exchange,
+            reply,
+            attempt,
+            is_claimed=not call.is_probe,
+        )
 
     def observe_all(
         self, calls: Iterable[tuple[Call, Observation | None]], concurrency: int
@@ -83,6 +97,7 @@ class Observer:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, call: Call, before: Observation | None) -> tuple[Reply, Exchange]:
+        self.allowance.wait()
         with recording(self.secrets) as tape:
             try:
                 ask = _ask_after(call.scenario, before)
@@ -109,14 +124,17 @@ def _ask_after(scenario: Scenario, before: Observation | None) -> AnyAsk:
 
 @contextmanager
 def observer(
-    connection: Connection, client_names: Iterable[str], secrets: Iterable[str]
+    connection: Connection,
+    client_names: Iterable[str],
+    secrets: Iterable[str],
+    allowance: Allowance | None = None,
 ) -> Iterator[Observer]:
     """Open clients for an endpoint; the SDKs see no variable of the user's while they are open."""
     known = clients()
     with ExitStack() as stack:
         stack.enter_context(isolated_environment())
         opened = {name: stack.enter_context(known[name](connection)) for name in client_names}
-        yield Observer(opened, secret_pattern(secrets))
+        yield Observer(opened, secret_pattern(secrets), allowance or Allowance())
 
 
 def checked_clients(names: Iterable[str]) -> tuple[str, ...]:

@@ -72,6 +72,11 @@ class Rule:
         """The part of the contract that it belongs to: what stands before the dot of its id."""
         return self.id.partition(".")[0]
 
+    @property
+    def judges_whole_runs(self) -> bool:
+        """Whether it reads everything that a run observed, and not one scenario."""
+        return not self.reads.MODES
+
     def applies(self, scenario: Scenario) -> bool:
         """Whether a scenario gives evidence for this rule."""
         return self.reads.applies(scenario) and self.when(scenario)

@@ -17,6 +17,7 @@ import orjson
 import zstandard
 
 from harness import __version__
+from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
 from harness.rule import LEVELS, Level
@@ -60,7 +61,10 @@ class Dropin:
 
 @dataclass(frozen=True, slots=True)
 class RequestSummary:
-    """One request of the run; `curl` repeats it, with the key in $LIKEWISE_KEY."""
+    """One request of the run, and what it did to the client's user.
+
+    `curl` repeats it, with the key in $LIKEWISE_KEY.
+    """
 
     scenario: str
     client: str
@@ -69,6 +73,8 @@ class RequestSummary:
     ended: str
     duration_ms: float
     attempts: int
+    effect: Effect
+    effect_detail: str
     curl: str
 
 
@@ -121,6 +127,7 @@ def summarised(
     finished: str,
     level: Level,
     is_complete: bool,
+    remarks: Sequence[str] = (),
 ) -> Run:
     """The run that these observations and verdicts make."""
     return Run(
@@ -139,7 +146,7 @@ def summarised(
         requests=[_request(seen) for seen in observations],
         tokens=_tokens(observations),
         dropin=list(dropin_table(observations, verdicts, level)),
-        notes=sorted({note for seen in observations for note in seen.reply.notes}),
+        notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],
         verdicts=list(verdicts),
     )
 
@@ -176,6 +183,7 @@ def _dropin(client: str, mode: str, cell: Sequence[Verdict], level: Level) -> Dr
 
 def _request(seen: Observation) -> RequestSummary:
     exchange = seen.exchange
+    effect, effect_detail = effect_of(seen)
     return RequestSummary(
         scenario=seen.scenario.id,
         client=seen.client,
@@ -184,6 +192,8 @@ def _request(seen: Observation) -> RequestSummary:
         ended=exchange.ended.value,
         duration_ms=round(exchange.duration_ms, 3),
         attempts=seen.attempts,
+        effect=effect,
+        effect_detail=effect_detail,
         curl=curl(exchange),
     )
 

@@ -24,7 +24,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One rule on one cell. `mode` is plain, stream, or both; `reason` is empty for a pass."""
+    """One rule on one cell. `mode` is plain, stream, or both; `reason` is empty for a pass.
+
+    A rule that reads whole runs has the scenario and the client `all`. `waived` counts the violations that a
+    waiver covers; they are the evidence only where nothing else was violated.
+    """
 
     rule: str
     level: Level
@@ -35,6 +39,7 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
     evidence: tuple[Violation, ...] = ()
+    waived: int = 0
 
     def counts_at(self, level: Level) -> bool:
         """Whether it is a failure that the exit code counts at this level."""
