@@ -97,6 +97,10 @@ class Check:
             self.observations[key] = self.observer.observe(call, self._before(call))
         return self.observations[key]
 
+    def all_observations(self) -> list[Observation]:
+        """Every observation of the plan; what has not been asked yet is asked now."""
+        return [self.observation(*key) for key in self.calls]
+
     def judged(self) -> Run:
         """The run, from what has been observed until now."""
         rules = content.rules().values()

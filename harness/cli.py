@@ -3,8 +3,9 @@
 import difflib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -131,7 +132,7 @@ def _check_one(
     run.save(finished, folder)
     report.write(finished, run.load_exchanges(folder), folder, formats)
     if quiet:
-        console.print(terminal.summary_line(finished), markup=False)
+        typer.echo(terminal.summary_line(finished))
     else:
         terminal.render(finished, console, folder)
     if is_interrupted:
@@ -176,11 +177,13 @@ def serve(
     ] = None,
 ) -> None:
     """Run the reference endpoint until Ctrl-C."""
-    from harness.endpoint.server import serve as serve_until_interrupted
+    from harness.endpoint.server import running
     from harness.endpoint.settings import Latency, Settings
 
     settings = Settings(dialect=dialect, latency=Latency.parse(latency), log=log)
-    serve_until_interrupted(settings, host, port)
+    with running(settings, host=host, port=port) as address, suppress(KeyboardInterrupt):
+        typer.echo(f"{address.base_url}  model {address.model}  key {address.key}  (Ctrl-C ends it)")
+        threading.Event().wait()
 
 
 @app.command()

@@ -57,6 +57,14 @@ def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver]
     return _judged(rule, _place(rule, cell), observations, waivers, today)
 
 
+def judge_whole_run(
+    rule: Rule, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
+) -> Verdict:
+    """What a rule that reads whole runs says of these observations."""
+    place = rule.id, rule.level, rule.surface, "all", "all", "both"
+    return _judged(rule, place, observations, waivers, today)
+
+
 def judge(
     rules: Iterable[Rule],
     observations: Sequence[Observation],
@@ -72,7 +80,7 @@ def judge(
 
     for rule in rules:
         if rule.judges_whole_runs:
-            yield _judged(rule, _whole_run(rule), observations, waivers, today)
+            yield judge_whole_run(rule, observations, waivers, today)
         for cell in _observed_cells(rule, found):
             yield judge_cell(rule, cell, lookup, waivers, today)
 
@@ -106,10 +114,6 @@ Place: TypeAlias = tuple[str, Level, str, str, str, str]
 
 def _place(rule: Rule, cell: Cell) -> Place:
     return rule.id, rule.level, rule.surface, cell.scenario.id, cell.client, cell.mode
-
-
-def _whole_run(rule: Rule) -> Place:
-    return rule.id, rule.level, rule.surface, "all", "all", "both"
 
 
 def _judged(

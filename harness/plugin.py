@@ -54,12 +54,13 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     rule_module = sys.modules.get("harness.rule")
     if rule_module is None or not isinstance(obj, rule_module.Rule):
         return None
-    cells = collector.config.stash[_SESSION].cells(obj)
+    if obj.judges_whole_runs:
+        return [RuleItem.from_parent(collector, name=f"{name}[whole run]", rule=obj, cell=None)]
     return [
         RuleItem.from_parent(
             collector, name=f"{name}[{cell.scenario.id}-{cell.client}-{cell.mode}]", rule=obj, cell=cell
         )
-        for cell in cells
+        for cell in collector.config.stash[_SESSION].cells(obj)
     ]
 
 
@@ -73,9 +74,9 @@ class RuleFailedError(Exception):
 
 
 class RuleItem(pytest.Item):
-    """One rule on one scenario through one client in one mode."""
+    """One rule on one scenario through one client in one mode, or on the whole run."""
 
-    def __init__(self, *, rule: "Rule", cell: "Cell", **kwargs: Any) -> None:
+    def __init__(self, *, rule: "Rule", cell: "Cell | None", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rule, self.cell = rule, cell
         self.user_properties = [("rule", rule.id), ("level", rule.level), ("surface", rule.surface)]
@@ -143,13 +144,17 @@ class _Session:
         scenarios = [s for s in content.scenarios().values() if s.needs <= target.claims]
         return cells_of(rule, scenarios, settings.clients, settings.modes)
 
-    def judge(self, rule: "Rule", cell: "Cell") -> "Verdict":
+    def judge(self, rule: "Rule", cell: "Cell | None") -> "Verdict":
         from harness.errors import NothingJudgedError
-        from harness.judge import judge_cell
+        from harness.judge import judge_cell, judge_whole_run
 
         checking = self._opened()
+        today, waivers = date.today(), checking.waivers
         try:
-            verdict = judge_cell(rule, cell, checking.observation, checking.waivers, date.today())
+            if cell is None:
+                verdict = judge_whole_run(rule, checking.all_observations(), waivers, today)
+            else:
+                verdict = judge_cell(rule, cell, checking.observation, waivers, today)
         except NothingJudgedError as error:
             pytest.exit(f"{error.happened} {error.next_step}", returncode=error.exit_code)
         self.verdicts.append(verdict)

@@ -221,11 +221,12 @@ def _reply(answer: _Answer, ask: AnyAsk, mode: Mode) -> Reply:
     body = bytes(answer.body)
     if answer.status >= 300:
         return Reply(raised=raised(HttpStatusError(answer.status, body)))
-    operation: Operation = ask.operation if isinstance(ask, Ask) else "chat"
-    if mode is Mode.STREAM:
-        reply = _streamed_reply(body, _STREAMED[operation])
+    if not isinstance(ask, Ask):
+        reply = reply_of(lambda: Reply(data=json.loads(body)))
+    elif mode is Mode.STREAM:
+        reply = _streamed_reply(body, _STREAMED[ask.operation])
     else:
-        reply = reply_of(lambda: _PLAIN[operation](json.loads(body)))
+        reply = reply_of(lambda: _PLAIN[ask.operation](json.loads(body)))
     return reply if answer.error is None else replace(reply, raised=raised(answer.error))
 
 

@@ -1,0 +1,1 @@
+"""The rules, by surface; `harness.content` finds them, pytest collects them."""

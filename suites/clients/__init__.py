@@ -1,0 +1,1 @@
+"""What each client tells its user."""

@@ -1,0 +1,1 @@
+"""How a bad request is refused."""

@@ -1,0 +1,1 @@
+"""HTTP beneath every surface."""

@@ -1,0 +1,1 @@
+"""Parameters with a visible effect."""

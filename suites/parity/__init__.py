@@ -1,0 +1,1 @@
+"""The streamed answer against the plain one."""

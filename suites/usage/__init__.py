@@ -1,0 +1,1 @@
+"""Token counts, audited by relations."""

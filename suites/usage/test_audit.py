@@ -1,0 +1,93 @@
+"""The usage audit: relations that token counts keep, whatever the tokenizer."""
+
+from collections import Counter, defaultdict
+
+from harness.evidence import joined
+from harness.evidence.chat import Answer
+from harness.evidence.runs import WholeRun, count, prompt_of
+from harness.rule import Violation, Violations, rule
+
+_SOURCE = "OpenAI API reference, completion usage"
+
+
+def _where(answer: Answer) -> str:
+    seen = answer.observation
+    return f"{seen.scenario.id} ({seen.client}, {seen.mode})"
+
+
+@rule(
+    "usage.same-prompt-same-cost",
+    level="spec",
+    source=f"{_SOURCE}; router-for-me/CLIProxyAPI#1643, tashfeenahmed/freellmapi#845",
+    breaks="Costs and benchmarks differ by client and mode for the same question.",
+    answers=("cn-usage-prompt-unstable", "su-usage-mismatch"),
+)
+def the_same_prompt_costs_the_same(run: WholeRun) -> Violations:
+    """The same prompt costs the same number of prompt tokens, in both modes and on every client."""
+    costs: dict[bytes, dict[int, str]] = defaultdict(dict)
+    for answer in run.answers:
+        tokens = (answer.usage or {}).get("prompt_tokens")
+        if isinstance(tokens, int):
+            costs[prompt_of(answer)].setdefault(tokens, _where(answer))
+    for by_tokens in costs.values():
+        if len(by_tokens) > 1:
+            said = "; ".join(f"{tokens} in {where}" for tokens, where in by_tokens.items())
+            yield Violation(received=said, expected="one number of prompt tokens")
+
+
+@rule(
+    "usage.longer-costs-more",
+    level="spec",
+    source=f"{_SOURCE}: prompt_tokens",
+    breaks="Costs come out wrong.",
+)
+def a_longer_prompt_costs_more(run: WholeRun) -> Violations:
+    """A prompt with a long text before it costs more than without."""
+    short, long = (count(run.answer(name), "prompt_tokens") for name in ("with-usage", "usage-longer"))
+    if long <= short:
+        yield Violation(received=f"{long} prompt tokens with the text, {short} without", expected="more")
+
+
+@rule(
+    "usage.tool-costs",
+    level="recommended",
+    source=f"{_SOURCE}: tools are part of the prompt",
+    breaks="Costs come out wrong; the tool may not have reached the model.",
+)
+def a_tool_costs_tokens(run: WholeRun) -> Violations:
+    """A prompt with a tool costs more than without."""
+    without, with_tool = (count(run.answer(name), "prompt_tokens") for name in ("with-usage", "usage-tool"))
+    if with_tool <= without:
+        yield Violation(
+            received=f"{with_tool} prompt tokens with the tool, {without} without", expected="more"
+        )
+
+
+@rule(
+    "usage.n-costs-completion",
+    level="spec",
+    source=f"{_SOURCE}; OpenAI API reference, chat/create: n",
+    breaks="Costs come out wrong.",
+)
+def a_second_choice_costs_no_prompt(run: WholeRun) -> Violations:
+    """Two choices for one prompt cost its prompt tokens once."""
+    once, twice = (count(run.answer(name), "prompt_tokens") for name in ("with-usage", "usage-n"))
+    if once != twice:
+        yield Violation(received=f"{twice} prompt tokens for two choices, {once} for one", expected=str(once))
+
+
+@rule(
+    "usage.unique-ids",
+    level="spec",
+    source="OpenAI API reference, the chat completion object: id; ollama/ollama#5312",
+    breaks="Tracing and caches keyed by the id merge different answers.",
+    answers=("cn-id-static",),
+)
+def every_answer_has_an_id_of_its_own(run: WholeRun) -> Violations:
+    """No two answers of a run have the same id."""
+    ids = Counter(answer.id for answer in run.answers if isinstance(answer.id, str) and answer.id)
+    repeated = [answer_id for answer_id, times in ids.items() if times > 1]
+    if repeated:
+        yield Violation(
+            received=f"{len(repeated)} ids more than once: {joined(repeated[:3])}", expected="each id once"
+        )
