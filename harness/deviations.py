@@ -46,7 +46,7 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """`areas` are titles by the prefix of their rows' ids, `rows` the deviations by id; both in file order."""
+    """`areas` are titles by the prefix of their rows' ids, `rows` the deviations by id, in file order."""
 
     areas: Mapping[str, str]
     rows: Mapping[str, Deviation]

@@ -52,8 +52,9 @@ def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver]
     """What the rule says of the cell."""
     observations = [lookup(cell.scenario.id, cell.client, mode) for mode in cell.modes]
     if any(not seen.is_claimed and seen.is_clean_refusal for seen in observations):
-        said = shown(observations[0].json["error"]["message"])
-        return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, f"not claimed, and refused cleanly: {said}")
+        response = observations[0].response
+        said = f"not claimed, and refused cleanly: HTTP {response.status} {shown(response.body)}"
+        return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, said)
     return _judged(rule, _place(rule, cell), observations, waivers, today)
 
 

@@ -20,7 +20,7 @@ from harness import __version__
 from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
-from harness.rule import LEVELS, Level
+from harness.rule import Level
 from harness.scenario import Mode
 from harness.target import Target
 from harness.verdict import Outcome, Verdict
@@ -145,16 +145,14 @@ def summarised(
         ),
         requests=[_request(seen) for seen in observations],
         tokens=_tokens(observations),
-        dropin=list(dropin_table(observations, verdicts, level)),
+        dropin=list(dropin_table(observations, verdicts)),
         notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],
         verdicts=list(verdicts),
     )
 
 
-def dropin_table(
-    observations: Iterable[Observation], verdicts: Sequence[Verdict], level: Level
-) -> Iterator[Dropin]:
-    """Per client and mode: whether the founding calls work; a failure that counts at `level` breaks them.
+def dropin_table(observations: Iterable[Observation], verdicts: Sequence[Verdict]) -> Iterator[Dropin]:
+    """Per client and mode: whether the founding calls work; a failure of level `must` breaks them.
 
     A rule about both modes breaks the streamed cell: the plain answer is what the stream is held against.
     """
@@ -167,16 +165,17 @@ def dropin_table(
             for verdict in verdicts
             if verdict.scenario in dropin_ids and verdict.client == client and verdict.mode in cell_modes
         ]
-        yield _dropin(client, mode, cell, level)
+        yield _dropin(client, mode, cell)
 
 
-def _dropin(client: str, mode: str, cell: Sequence[Verdict], level: Level) -> Dropin:
-    failures = sorted((v for v in cell if v.counts_at(level)), key=lambda v: LEVELS.index(v.level))
-    if failures:
-        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        return Dropin(client, mode, "breaks", f"{failures[0].rule}: {failures[0].reason}{more}")
+def _dropin(client: str, mode: str, cell: Sequence[Verdict]) -> Dropin:
+    broken = [verdict for verdict in cell if verdict.counts_at("must")]
+    if broken:
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        return Dropin(client, mode, "breaks", f"{broken[0].rule}: {broken[0].reason}{more}")
     if any(verdict.outcome is Outcome.PASS for verdict in cell):
-        return Dropin(client, mode, "works", "")
+        deviating = list(dict.fromkeys(verdict.rule for verdict in cell if verdict.counts_at("spec")))
+        return Dropin(client, mode, "works", f"deviates in {', '.join(deviating)}" if deviating else "")
     reasons = [verdict.reason for verdict in cell if verdict.reason]
     return Dropin(client, mode, "not judged", reasons[0] if reasons else "no rule could judge it")
 

@@ -34,7 +34,10 @@ class NotJudgedError(Exception):
 
 @dataclass(frozen=True)
 class Observation:
-    """One call: what crossed the wire and what the client gave its user."""
+    """One call: what crossed the wire and what the client gave its user.
+
+    `is_claimed` is False where the target does not claim what was asked: it may refuse it.
+    """
 
     MODES: ClassVar[Cells] = EACH_MODE
 
@@ -45,6 +48,7 @@ class Observation:
     exchange: Exchange
     reply: Reply
     attempts: int = 1
+    is_claimed: bool = True
 
     @staticmethod
     def applies(scenario: Scenario) -> bool:
@@ -65,6 +69,17 @@ class Observation:
         if response.status == 429:
             raise NotJudgedError(f"rate limited (HTTP 429) after {self.attempts} attempts")
         return response
+
+    @property
+    def is_clean_refusal(self) -> bool:
+        """Whether it says that the endpoint does not do this: no such path, or an error object."""
+        response = self.exchange.response
+        if response is None or response.status in {404, 405, 501}:
+            return response is not None
+        body = parsed(response.body)
+        error = body.get("error") if isinstance(body, dict) else None
+        says_why = isinstance(error, dict) and isinstance(error.get("message"), str)
+        return says_why and response.status in {400, 403, 415, 422}
 
     @cached_property
     def asked(self) -> Mapping[str, Json]:

@@ -1,9 +1,11 @@
 """The plain chat completion: its shape, its choices, its counts."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 
-from harness.evidence import Object, shown
-from harness.evidence.chat import Completion
+from harness.evidence import Object, joined, shown
+from harness.evidence.chat import Answer, ChunkStream, Completion, Pair
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
@@ -12,7 +14,7 @@ _SOURCE = "OpenAI API reference, the chat completion object"
 
 
 def _is_capped(scenario: Scenario) -> bool:
-    return "max_tokens" in scenario.params_for(Mode.PLAIN)
+    return bool({"max_tokens", "max_completion_tokens"} & scenario.params_for(Mode.PLAIN).keys())
 
 
 def _schema(completion: Completion, level: Level) -> Violations:
@@ -26,6 +28,17 @@ def _schema(completion: Completion, level: Level) -> Violations:
     level="must",
     source=f"{_SOURCE}; the required fields of the openai SDK's types",
     breaks="A client raises, loses data without a word, or hands on a wrong value.",
+    answers=(
+        "cn-created-missing",
+        "cn-choices-null",
+        "lc-null-choices",
+        "cn-content-array",
+        "cn-finish-eos",
+        "cn-finish-eos-token",
+        "cn-finish-upper",
+        "cn-finish-null",
+        "cn-finish-error",
+    ),
 )
 def a_completion_has_what_clients_need(completion: Completion) -> Violations:
     """A chat completion has every field that clients need, in the right type."""
@@ -37,6 +50,7 @@ def a_completion_has_what_clients_need(completion: Completion) -> Violations:
     level="spec",
     source=f"{_SOURCE}; openai/openai-openapi CreateChatCompletionResponse, corrected by recorded answers",
     breaks="Clients with strict types refuse the answer.",
+    answers=("cn-created-missing",),
 )
 def a_completion_is_as_openai_documents_it(completion: Completion) -> Violations:
     """A chat completion has the fields and types that OpenAI documents."""
@@ -48,6 +62,7 @@ def a_completion_is_as_openai_documents_it(completion: Completion) -> Violations
     level="recommended",
     source="recorded answers of OpenAI",
     breaks="Nobody that is known: OpenAI always sends it.",
+    answers=("cn-refusal-missing",),
 )
 def a_completion_has_what_openai_always_sends(completion: Completion) -> Violations:
     """A chat completion has the optional fields that OpenAI always sends."""
@@ -59,6 +74,7 @@ def a_completion_has_what_openai_always_sends(completion: Completion) -> Violati
     level="must",
     source=f"{_SOURCE}: choices; langchain-ai/langchain#32252",
     breaks="`choices[0]` raises IndexError; LangChain raises for none.",
+    answers=("cn-choices-null", "lc-null-choices"),
 )
 def there_are_as_many_choices_as_asked(completion: Completion) -> Violations:
     """There are as many choices as `n` asks for."""
@@ -72,6 +88,7 @@ def there_are_as_many_choices_as_asked(completion: Completion) -> Violations:
     level="spec",
     source=f"{_SOURCE}: choices[].index; BerriAI/litellm#3678",
     breaks="Clients that key choices by their index lose one.",
+    answers=("cn-choice-index-offbyone",),
 )
 def choices_are_numbered_from_zero(completion: Completion) -> Violations:
     """The choices' indexes are 0 to n-1, each once."""
@@ -85,6 +102,7 @@ def choices_are_numbered_from_zero(completion: Completion) -> Violations:
     level="must",
     source=f"{_SOURCE}: message; modelscope/modelscope#1513",
     breaks="The user has an empty answer and no error.",
+    answers=("lc-empty-content-nonstream",),
 )
 def a_finished_message_says_something(completion: Completion) -> Violations:
     """A message that ends with `stop` has text, a refusal or tool calls."""
@@ -107,6 +125,7 @@ def _says(message: Object) -> bool:
     level="spec",
     source=f"{_SOURCE}: message.tool_calls; vllm-project/vllm#44104",
     breaks="Loops on `message.tool_calls is not None` raise IndexError; a replay is refused.",
+    answers=("cn-tool-calls-empty-array", "lc-tool-calls-empty"),
 )
 def no_calls_are_no_list(completion: Completion) -> Violations:
     """A message without tool calls has no `tool_calls`, or null, but not an empty list."""
@@ -120,6 +139,7 @@ def no_calls_are_no_list(completion: Completion) -> Violations:
     level="spec",
     source=f"{_SOURCE}: usage; mozilla-ai/any-llm#1290",
     breaks="Costs and tokens per second come out wrong.",
+    answers=("cn-usage-sum",),
 )
 def the_total_is_the_sum(completion: Completion) -> Violations:
     """usage.total_tokens is prompt_tokens plus completion_tokens."""
@@ -137,6 +157,7 @@ def the_total_is_the_sum(completion: Completion) -> Violations:
     level="spec",
     source=f"{_SOURCE}: usage details; router-for-me/CLIProxyAPI#1643",
     breaks="Costs come out wrong.",
+    answers=("cn-usage-sum", "cn-usage-prompt-unstable"),
 )
 def a_part_is_no_more_than_the_whole(completion: Completion) -> Violations:
     """Cached tokens are part of the prompt's, reasoning tokens part of the completion's."""
@@ -164,13 +185,25 @@ def a_part_is_no_more_than_the_whole(completion: Completion) -> Violations:
 )
 def no_more_tokens_come_than_were_asked(completion: Completion) -> Violations:
     """An answer has no more completion tokens than its cap."""
-    asked = completion.observation.asked
-    cap, usage = asked.get("max_tokens") or asked.get("max_completion_tokens"), completion.body.get("usage")
+    asked, usage = completion.observation.asked, completion.body.get("usage")
+    cap = asked.get("max_completion_tokens") or asked.get("max_tokens")
     done = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
-    if isinstance(done, int) and isinstance(cap, int) and done > cap:
+    if not isinstance(done, int) or not isinstance(cap, int):
+        return
+    if "max_completion_tokens" not in asked:
+        done -= _reasoning_tokens(usage)
+    most = cap * max(1, len(completion.choices))
+    if done > most:
         yield Violation(
-            received=f"{done} tokens", expected=f"at most {cap}", pointer="/usage/completion_tokens"
+            received=f"{done} tokens", expected=f"at most {most}", pointer="/usage/completion_tokens"
         )
+
+
+def _reasoning_tokens(usage: object) -> int:
+    """What was thought before the answer, which the older parameter does not bound everywhere."""
+    details = usage.get("completion_tokens_details") if isinstance(usage, Mapping) else None
+    reasoning = details.get("reasoning_tokens") if isinstance(details, Mapping) else None
+    return reasoning if isinstance(reasoning, int) else 0
 
 
 @rule(
@@ -179,6 +212,7 @@ def no_more_tokens_come_than_were_asked(completion: Completion) -> Violations:
     source=f"{_SOURCE}: finish_reason; vllm-project/vllm#58228",
     breaks="An agent takes half an answer for a whole one.",
     when=lambda scenario: scenario.id == "capped",
+    answers=("cn-finish-toolcalls-on-truncation",),
 )
 def an_answer_cut_by_its_cap_says_so(completion: Completion) -> Violations:
     """An answer that its cap cut short has the finish reason `length`."""
@@ -199,9 +233,156 @@ def an_answer_cut_by_its_cap_says_so(completion: Completion) -> Violations:
     level="recommended",
     source=f"{_SOURCE}: model; BerriAI/litellm#19943",
     breaks="Costs and metrics keyed by the model's name go astray; another model may have answered.",
+    answers=("cn-model-echo",),
 )
 def the_answer_names_the_model_asked(completion: Completion) -> Violations:
     """The answer's model is the one asked for, or a snapshot of it."""
     asked, model = completion.observation.asked.get("model"), completion.body.get("model")
-    if isinstance(asked, str) and isinstance(model, str) and not model.startswith(asked):
+    if not isinstance(asked, str) or not isinstance(model, str):
+        return
+    if not model.startswith(asked.removesuffix("-latest").removesuffix("-preview")):
         yield Violation(received=shown(model), expected=f"{asked} or a snapshot of it", pointer="/model")
+
+
+@rule(
+    "chat.usage-given",
+    level="spec",
+    source="recorded answers of OpenAI: every one has usage; panbanda/higgs#77",
+    breaks="LangChain's usage_metadata is None, costs are 0, benchmarks have no tokens.",
+    answers=("bm-no-prompt-tokens",),
+)
+def a_completion_has_usage(completion: Completion) -> Violations:
+    """A plain chat completion has usage."""
+    if not isinstance(completion.body.get("usage"), dict):
+        yield Violation(received=shown(completion.body.get("usage")), expected="usage", pointer="/usage")
+
+
+@rule(
+    "chat.usage-counts-text",
+    level="spec",
+    source=f"{_SOURCE}: usage; tashfeenahmed/freellmapi#845",
+    breaks="Costs and tokens per second come out wrong.",
+    answers=("su-usage-mismatch",),
+)
+def no_more_text_comes_than_is_counted(completion: Completion) -> Violations:
+    """A completion has no more text than its tokens can make."""
+    usage = completion.body.get("usage")
+    tokens = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
+    texts = [message.get("content") for _, message in completion.messages]
+    size_bytes = sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
+    if isinstance(tokens, int) and size_bytes > _LARGE_TOKEN_BYTES * tokens:
+        yield Violation(
+            received=f"{tokens} tokens counted for {size_bytes} bytes of text",
+            expected=f"more than {size_bytes // _LARGE_TOKEN_BYTES}",
+            pointer="/usage/completion_tokens",
+        )
+
+
+_LARGE_TOKEN_BYTES = 64
+
+
+@rule(
+    "chat.created-now",
+    level="spec",
+    source=f"{_SOURCE}: created, the Unix time in seconds; mudler/LocalAI#1103",
+    breaks="Logs and caches that sort by time put the answer into another year.",
+    answers=("cn-created-missing",),
+)
+def the_answer_was_created_when_it_came(completion: Completion) -> Violations:
+    """`created` is the time of the answer: within a day of the Date header, or at least after 2020."""
+    created = completion.body.get("created")
+    if not isinstance(created, int):
+        return
+    sent_s = _date_s(completion.observation.response.header("date"))
+    if sent_s is None and created < _NEW_YEAR_2020_S:
+        yield Violation(received=shown(created), expected="a Unix time in seconds", pointer="/created")
+    if sent_s is not None and abs(created - sent_s) > _DAY_S:
+        yield Violation(
+            received=shown(created), expected=f"about {sent_s}, as the Date header says", pointer="/created"
+        )
+
+
+_NEW_YEAR_2020_S = 1_577_836_800
+_DAY_S = 86_400
+
+
+def _date_s(header: str | None) -> int | None:
+    """The Date header (RFC 9110, 6.6.1) as Unix time; None when there is none that can be read."""
+    try:
+        return int(parsedate_to_datetime(header).timestamp()) if header else None
+    except (ValueError, OverflowError):
+        return None
+
+
+@rule(
+    "chat.no-error-in-choice",
+    level="must",
+    source="OpenAI API reference, errors; maximhq/bifrost#5425",
+    breaks="The SDK and LangChain take an answer that broke off for a whole one.",
+    answers=("cn-finish-error",),
+)
+def no_choice_of_an_answer_carries_an_error(completion: Completion) -> Violations:
+    """No choice has an `error`."""
+    for pointer, choice in completion.choices:
+        if choice.get("error") is not None:
+            yield Violation(shown(choice["error"]), "an HTTP error, or no error", f"{pointer}/error")
+
+
+@rule(
+    "chat.key-case",
+    level="must",
+    source=f"{_SOURCE}: finish_reason, tool_calls; jakobdylanc/llmcord#84",
+    breaks="Clients read the documented key and find nothing.",
+)
+def keys_of_an_answer_are_in_snake_case(completion: Completion) -> Violations:
+    """No key of a choice or message is OpenAI's in camel case, such as `finishReason`."""
+    for pointer, values in (*completion.choices, *completion.messages):
+        for key in sorted(_CAMEL_CASE & values.keys()):
+            yield Violation(received=key, expected="the key in snake_case", pointer=f"{pointer}/{key}")
+
+
+_CAMEL_CASE = frozenset({"finishReason", "toolCalls", "functionCall", "logProbs"})
+
+
+@rule(
+    "chat.no-control-tokens",
+    level="spec",
+    source=f"{_SOURCE}: message.content; github/app#2128, lmstudio-ai/lmstudio-bug-tracker#1071",
+    breaks="Users read markup; tools that it asks for never run.",
+    answers=("cn-control-token-leak", "cn-reasoning-field-name"),
+)
+def the_text_has_no_control_tokens(answer: Answer) -> Violations:
+    """The text has no markup of the model's own: no turn, tool call or thinking tags, plain or streamed."""
+    for choice in answer.choices:
+        found = _CONTROL_TOKEN.search(choice.text or "")
+        if found:
+            yield Violation(received=shown(found[0]), expected="text alone")
+
+
+_CONTROL_TOKEN = re.compile(
+    r"<\|[\w ]{1,40}\|>|</?(?:think|tool_call|tool_response|function_call)>|\[/?(?:TOOL_CALLS|INST)\]"
+    r"|<(?:start|end)_of_turn>|<\uff5c.{1,40}?\uff5c>"
+)
+
+
+@rule(
+    "chat.one-reasoning-field",
+    level="spec",
+    source="vllm-project/vllm#27755; strands-agents/harness-sdk#2182",
+    breaks="Readers of one name find the reasoning in one mode, and nothing in the other.",
+    answers=("cn-reasoning-field-name",),
+)
+def both_modes_carry_reasoning_alike(pair: Pair) -> Violations:
+    """Reasoning that is shown has the same key in both modes, and one key alone."""
+    completion, stream = Completion.of(pair.plain.observation), ChunkStream.of(pair.streamed.observation)
+    plain = _carriers(message for _, message in completion.messages)
+    streamed = _carriers(part.delta for choice in stream.choices for part in choice.deltas)
+    if len(plain) > 1 or len(streamed) > 1 or (plain and streamed and plain != streamed):
+        yield Violation(
+            received=f"{joined(sorted(plain))} plain, {joined(sorted(streamed))} streamed",
+            expected="one key, the same in both modes",
+        )
+
+
+def _carriers(messages: Iterable[Object]) -> set[str]:
+    return {key for message in messages for key in ("reasoning", "reasoning_content") if message.get(key)}

@@ -3,22 +3,27 @@
 import json
 import re
 
-from harness.evidence import NotJudgedError, Observation, parsed, shown
+from harness.evidence import NotJudgedError, Object, Observation, parsed, shown
 from harness.evidence.chat import DONE
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending
 
-_GO_DURATION = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?")
+_NUMBER = r"\d+(?:\.\d+)?"
+_GO_DURATION = re.compile(rf"(?=.)(?:{_NUMBER}(?:h|m|s|ms|us|µs|ns))*")
 _RATE_LIMITS = "x-ratelimit-"
 
 
 def _is_answered(scenario: Scenario) -> bool:
-    return scenario.is_answered
+    return scenario.is_answered and scenario.id not in _MAY_BE_REFUSED
 
 
-def _is_chat(scenario: Scenario) -> bool:
-    return scenario.is_answered_by("chat")
+_MAY_BE_REFUSED = frozenset({"embedding-large-batch"})
+"""Requests that a rule of their own judges, because an endpoint may declare that it refuses them."""
+
+
+def _can_be_streamed(scenario: Scenario) -> bool:
+    return any(map(scenario.is_answered_by, ("chat", "completions", "responses")))
 
 
 def _is_success(observation: Observation) -> bool:
@@ -48,6 +53,7 @@ def every_request_is_answered(observation: Observation) -> Violations:
     level="must",
     source="RFC 9112, 8",
     breaks="httpx raises RemoteProtocolError, the SDK APIConnectionError, in the middle of the answer.",
+    answers=("sf-early-close", "os-stream-read-past-finish"),
 )
 def the_body_arrives_whole(observation: Observation) -> Violations:
     """The body arrives whole: the connection is not cut, stalled or left to drip."""
@@ -64,6 +70,15 @@ def the_body_arrives_whole(observation: Observation) -> Violations:
     level="must",
     source="OpenAI API reference, chat/create",
     breaks="Every SDK raises.",
+    answers=(
+        "mo-retrieve-404",
+        "em-token-array-rejected",
+        "ds-embed-tokens",
+        "co-endpoint-missing",
+        "ds-thinking-nonstream",
+        "ds-modelscope-variant",
+        "ds-stream-only",
+    ),
     when=_is_answered,
 )
 def a_good_request_succeeds(observation: Observation) -> Violations:
@@ -78,18 +93,31 @@ def a_good_request_succeeds(observation: Observation) -> Violations:
     level="must",
     source="OpenAI API reference, errors; runpod-workers/worker-vllm#57",
     breaks="The SDK gives an answer whose fields are all None; LangChain raises TypeError.",
+    answers=("er-200-with-error", "er-context-200", "er-envelope-other", "cn-choices-null"),
 )
 def success_is_no_error(observation: Observation) -> Violations:
     """An HTTP success does not carry an error."""
     if observation.mode is Mode.STREAM or not _is_success(observation):
         return
     body = observation.json
-    if isinstance(body, dict) and (body.get("error") is not None or body.get("object") == "error"):
+    if isinstance(body, dict) and _is_error(body):
         yield Violation(
             received=f"HTTP {observation.response.status} with {shown(body)}",
             expected="an HTTP error status with an error object",
-            pointer="/error",
+            pointer="",
         )
+
+
+def _is_error(body: Object) -> bool:
+    """Whether a body says in any of the known ways that something went wrong."""
+    base = body.get("base_resp")
+    return (
+        body.get("error") is not None
+        or body.get("object") == "error"
+        or body.get("success") is False
+        or ("object" not in body and {"code", "message"} <= body.keys())
+        or (isinstance(base, dict) and base.get("status_code") not in (None, 0))
+    )
 
 
 @rule(
@@ -97,6 +125,7 @@ def success_is_no_error(observation: Observation) -> Violations:
     level="must",
     source="RFC 8259; Python's json accepts NaN, other parsers do not",
     breaks="The SDK gives a str instead of an object; strict parsers raise.",
+    answers=("cn-body-string", "os-200-text", "er-html", "er-error-array"),
 )
 def a_plain_body_is_json(observation: Observation) -> Violations:
     """A plain answer, or a refusal, is one JSON object."""
@@ -159,6 +188,7 @@ def the_body_is_utf8(observation: Observation) -> Violations:
     level="spec",
     source="RFC 8259, 11; the recorded answers of OpenAI",
     breaks="The SDK gives a str instead of an object when the type is not JSON's.",
+    answers=("er-ctype-json-missing", "er-html", "cn-body-string", "cn-sse-tail-on-json"),
 )
 def json_says_that_it_is_json(observation: Observation) -> Violations:
     """A JSON body has the content type application/json."""
@@ -175,7 +205,8 @@ def json_says_that_it_is_json(observation: Observation) -> Violations:
     level="spec",
     source="WHATWG HTML, 9.2.3; vllm-project/vllm-ascend#6985",
     breaks="Benchmark tools and browsers' EventSource refuse the stream; the SDKs do not look.",
-    when=_is_chat,
+    answers=("sf-wrong-ctype-json", "bm-ctype"),
+    when=_can_be_streamed,
 )
 def a_stream_says_that_it_is_one(observation: Observation) -> Violations:
     """A streamed answer has the content type text/event-stream."""
@@ -192,13 +223,16 @@ def a_stream_says_that_it_is_one(observation: Observation) -> Violations:
     level="must",
     source="OpenAI API reference, chat/create: stream is false unless asked for; decolua/9router#3492",
     breaks="The SDK gives a str instead of an object.",
-    when=_is_chat,
+    answers=("cn-wrong-default-stream", "cn-sse-tail-on-json"),
+    when=_can_be_streamed,
 )
 def nobody_gets_a_stream_unasked(observation: Observation) -> Violations:
     """A request without `stream: true` is not answered with events."""
     if observation.mode is Mode.PLAIN and _is_success(observation):
         body = observation.response.body
-        if body.lstrip().startswith(b"data:") or body.rstrip().endswith(f"data: {DONE}".encode()):
+        if body.lstrip().startswith((b"data:", b"event:")) or body.rstrip().endswith(
+            f"data: {DONE}".encode()
+        ):
             yield Violation(received=shown(body), expected="one JSON object")
 
 
@@ -207,7 +241,8 @@ def nobody_gets_a_stream_unasked(observation: Observation) -> Violations:
     level="must",
     source="OpenAI API reference, chat/create: stream; tinyhumansai/tinyagents#56",
     breaks="The SDK yields no chunk and raises nothing; LangChain raises ValueError.",
-    when=_is_chat,
+    answers=("sf-stream-ignored",),
+    when=_can_be_streamed,
 )
 def who_asks_for_a_stream_gets_one(observation: Observation) -> Violations:
     """A request with `stream: true` is answered with events."""
@@ -234,6 +269,7 @@ def every_answer_has_a_request_id(observation: Observation) -> Violations:
     level="recommended",
     source="OpenAI API guide, rate limits in headers",
     breaks="Clients that pace themselves by these headers raise or wait wrongly.",
+    answers=("er-ratelimit-headers",),
 )
 def rate_limit_headers_can_be_read(observation: Observation) -> Violations:
     """Where x-ratelimit-* headers are given, limits are integers and resets are durations such as 6m0s."""

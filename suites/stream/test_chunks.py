@@ -1,5 +1,7 @@
 """The chunks of a streamed chat completion: their shape, their order, what holds them together."""
 
+from collections.abc import Iterator
+
 from harness.evidence import Object, joined, shown
 from harness.evidence.chat import ChunkStream, Delta
 from harness.rule import Level, Violation, Violations, in_chunk, rule
@@ -25,6 +27,18 @@ def _schema(stream: ChunkStream, level: Level) -> Violations:
     level="must",
     source=f"{_SOURCE}; the required fields of the openai SDK's types",
     breaks="A client raises, loses data without a word, or hands on a wrong value.",
+    answers=(
+        "az-delta-missing",
+        "lc-azure-delta-none",
+        "su-usage-empty-object",
+        "sc-object-wrong",
+        "cn-content-array",
+        "cn-finish-eos",
+        "cn-finish-eos-token",
+        "cn-finish-upper",
+        "cn-finish-error",
+        "sc-finish-every-chunk",
+    ),
 )
 def every_chunk_has_what_clients_need(stream: ChunkStream) -> Violations:
     """Every chunk has the fields that clients need, in the right type."""
@@ -36,6 +50,7 @@ def every_chunk_has_what_clients_need(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_SOURCE}; openai/openai-openapi, corrected by recorded answers",
     breaks="Clients with strict types refuse the chunk.",
+    answers=("sc-role-null", "sc-finish-key-absent", "az-empty-ids"),
 )
 def every_chunk_is_as_openai_documents_it(stream: ChunkStream) -> Violations:
     """Every chunk has the fields and types that OpenAI documents."""
@@ -53,38 +68,9 @@ def every_chunk_has_what_openai_always_sends(stream: ChunkStream) -> Violations:
     yield from _schema(stream, "recommended")
 
 
-@rule(
-    "stream.no-error",
-    level="must",
-    source="openai/openai-python#1160; vercel/ai#13506",
-    breaks="The SDK raises APIError without a status, which it never retries; raw readers find no choices.",
-)
-def a_good_stream_carries_no_error(stream: ChunkStream) -> Violations:
-    """A stream carries no error object."""
-    for chunk in stream.chunks:
-        if _is_error(chunk.body):
-            yield in_chunk(chunk, "/error", received=shown(chunk.body["error"]), expected="chunks to the end")
-
-
-@rule(
-    "stream.no-flat-error",
-    level="must",
-    source="seen with openai 3.54 and langchain-openai 1.7: a flat error is handed on as a chunk",
-    breaks="Every client swallows the error and takes the answer for whole.",
-)
-def an_error_in_a_stream_is_nested(stream: ChunkStream) -> Violations:
-    """An error in mid-stream is `{"error": {…}}`, and not a flat `{"code": …, "message": …}`."""
-    for chunk in stream.chunks:
-        if (
-            "choices" not in chunk.body
-            and "error" not in chunk.body
-            and {"code", "message"} & chunk.body.keys()
-        ):
-            yield in_chunk(chunk, "", received=shown(chunk.body), expected='{"error": {"message": …}}')
-
-
 def _same(stream: ChunkStream, key: str) -> Violations:
-    first = stream.chunks[0].body.get(key) if stream.chunks else None
+    values = (chunk.body.get(key) for chunk in stream.chunks)
+    first = next((value for value in values if value), None)
     for chunk in stream.chunks:
         value = chunk.body.get(key)
         if value != first and not _is_error(chunk.body):
@@ -96,6 +82,7 @@ def _same(stream: ChunkStream, key: str) -> Violations:
     level="spec",
     source=f"{_SOURCE}: id, the same in each chunk; ggml-org/llama.cpp#5880",
     breaks="Tracing and callers that group chunks by id see many answers.",
+    answers=("sc-id-changes", "az-empty-ids"),
 )
 def all_chunks_have_one_id(stream: ChunkStream) -> Violations:
     """All chunks of a stream have the same id."""
@@ -107,6 +94,7 @@ def all_chunks_have_one_id(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_SOURCE}: created, the same in each chunk",
     breaks="Callers that group chunks see many answers.",
+    answers=("sc-id-changes", "az-empty-ids"),
 )
 def all_chunks_have_one_created(stream: ChunkStream) -> Violations:
     """All chunks of a stream have the same created time."""
@@ -118,101 +106,11 @@ def all_chunks_have_one_created(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_SOURCE}: model; openai/openai-python#1677",
     breaks="Costs and metrics keyed by the model's name go astray.",
+    answers=("az-empty-ids",),
 )
 def all_chunks_have_one_model(stream: ChunkStream) -> Violations:
     """All chunks of a stream have the same model."""
     yield from _same(stream, "model")
-
-
-@rule(
-    "stream.role-first",
-    level="spec",
-    source=f"{_SOURCE}: delta.role; recorded streams of OpenAI",
-    breaks="Accumulated messages have no role, and replaying them is refused.",
-)
-def the_first_delta_has_the_role(stream: ChunkStream) -> Violations:
-    """The first delta of each choice has the role `assistant`."""
-    for choice in stream.choices:
-        first = choice.deltas[0]
-        if first.delta.get("role") != "assistant":
-            yield _in_delta(first, "role", received=shown(first.delta.get("role")), expected='"assistant"')
-
-
-@rule(
-    "stream.role-once",
-    level="spec",
-    source=f"{_SOURCE}: delta.role; BerriAI/litellm#9986",
-    breaks="The SDK's accumulator makes the role `assistantassistant`.",
-)
-def the_role_comes_once(stream: ChunkStream) -> Violations:
-    """The role comes once for each choice."""
-    for choice in stream.choices:
-        for later in choice.deltas[1:]:
-            if later.delta.get("role") is not None:
-                yield _in_delta(later, "role", received=shown(later.delta["role"]), expected="no role again")
-
-
-@rule(
-    "stream.finish-once",
-    level="must",
-    source=f"{_SOURCE}: finish_reason; ollama/ollama#4357, anomalyco/opencode#43882",
-    breaks="Clients stop at the first one and lose text, or take a cut answer for a whole one.",
-)
-def each_choice_finishes_once(stream: ChunkStream) -> Violations:
-    """Each choice of a stream has exactly one finish reason."""
-    for choice in stream.choices:
-        if not choice.finishes:
-            yield _in_delta(
-                choice.deltas[-1], "finish_reason", received="none in the whole stream", expected="one"
-            )
-        for again in choice.finishes[1:]:
-            yield _in_delta(
-                again, "finish_reason", received=f"{shown(again.finish_reason)} again", expected="only one"
-            )
-
-
-@rule(
-    "stream.finish-last",
-    level="must",
-    source=f"{_SOURCE}: finish_reason, null until the choice's last chunk",
-    breaks="Clients that stop at the finish reason lose what follows.",
-)
-def nothing_of_a_choice_follows_its_finish(stream: ChunkStream) -> Violations:
-    """No content, refusal or tool call of a choice follows its finish reason."""
-    for choice in stream.choices:
-        has_finished = False
-        for part in choice.deltas:
-            if has_finished and _says(part):
-                yield _in_delta(
-                    part, "delta", received=shown(part.delta), expected="nothing after the finish"
-                )
-            has_finished = has_finished or part.finish_reason is not None
-
-
-@rule(
-    "stream.says-something",
-    level="must",
-    source="vllm-project/vllm#5895; a stream without output is not an answer",
-    breaks="The user has an empty answer and no error.",
-)
-def a_finished_stream_says_something(stream: ChunkStream) -> Violations:
-    """A stream that ends with `stop` has text, a refusal or tool calls."""
-    for choice in stream.choices:
-        if choice.finish_reason == "stop" and not any(_says(part) for part in choice.deltas):
-            yield Violation(received="a finish reason alone", expected="text, a refusal or tool calls")
-
-
-@rule(
-    "stream.empty-choices",
-    level="spec",
-    source=f"{_SOURCE}: choices is empty in the usage chunk alone; pydantic/pydantic-ai#164",
-    breaks="Loops on `chunk.choices[0]` raise IndexError.",
-)
-def only_the_usage_chunk_has_no_choices(stream: ChunkStream) -> Violations:
-    """Only the usage chunk has an empty `choices`."""
-    for chunk in stream.chunks:
-        if chunk.body.get("choices") == [] and not chunk.body.get("usage"):
-            yield in_chunk(chunk, "/choices", received="[]", expected="a choice, or usage beside it")
 
 
 @rule(
@@ -230,11 +128,94 @@ def streamed_choices_are_numbered_from_zero(stream: ChunkStream) -> Violations:
         yield Violation(received=joined(indexes) or "no choice", expected=joined(expected))
 
 
-def _says(part: Delta) -> bool:
-    keys = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
-    return any(part.delta.get(key) for key in keys)
+@rule(
+    "stream.no-message",
+    level="spec",
+    source=f"{_SOURCE}: choices[].delta; perplexityai/api-discussion#209",
+    breaks="Readers that prefer `message` show the text twice; the stream grows with its square.",
+    answers=("sf-delta-and-message",),
+)
+def no_chunk_carries_the_message(stream: ChunkStream) -> Violations:
+    """No choice of a chunk has a `message` beside or instead of its `delta`."""
+    for part in _deltas(stream):
+        if part.choice.get("message") is not None:
+            yield in_chunk(
+                part.chunk,
+                f"{part.pointer}/message",
+                received=shown(part.choice["message"]),
+                expected="a delta alone",
+            )
 
 
-def _in_delta(part: Delta, key: str, *, received: str, expected: str) -> Violation:
-    place = f"{part.pointer}/{key}" if key in {"finish_reason", "delta"} else f"{part.pointer}/delta/{key}"
-    return in_chunk(part.chunk, place, received=received, expected=expected)
+@rule(
+    "stream.no-empty-tool-calls",
+    level="spec",
+    source=f"{_SOURCE}: delta.tool_calls; vllm-project/vllm#44104",
+    breaks="Loops on `delta.tool_calls is not None` raise IndexError at plain text.",
+    answers=("cn-tool-calls-empty-array",),
+)
+def no_fragments_are_no_list(stream: ChunkStream) -> Violations:
+    """A delta without tool calls has no `tool_calls`, or null, but not an empty list."""
+    for part in _deltas(stream):
+        if part.delta.get("tool_calls") == []:
+            yield in_chunk(
+                part.chunk, f"{part.pointer}/delta/tool_calls", received="[]", expected="no key, or null"
+            )
+
+
+@rule(
+    "stream.no-error-in-choice",
+    level="must",
+    source="OpenAI API reference, errors; maximhq/bifrost#5425",
+    breaks="The SDK and LangChain take an answer that broke off for a whole one.",
+    answers=("cn-finish-error",),
+)
+def no_choice_carries_an_error(stream: ChunkStream) -> Violations:
+    """No choice of a chunk has an `error`."""
+    for part in _deltas(stream):
+        if part.choice.get("error") is not None:
+            yield in_chunk(
+                part.chunk,
+                f"{part.pointer}/error",
+                received=shown(part.choice["error"]),
+                expected="an error object for the whole stream",
+            )
+
+
+@rule(
+    "stream.key-case",
+    level="must",
+    source=f"{_SOURCE}: finish_reason, tool_calls; jakobdylanc/llmcord#84",
+    breaks="Clients read the documented key, find nothing, and take the answer for cut.",
+    answers=("sc-finish-camelcase",),
+)
+def keys_are_in_snake_case(stream: ChunkStream) -> Violations:
+    """No key of a choice or delta is OpenAI's in camel case, such as `finishReason`."""
+    for part in _deltas(stream):
+        for pointer, values in ((part.pointer, part.choice), (f"{part.pointer}/delta", part.delta)):
+            for key in sorted(_CAMEL_CASE & values.keys()):
+                yield in_chunk(part.chunk, f"{pointer}/{key}", received=key, expected="the key in snake_case")
+
+
+_CAMEL_CASE = frozenset({"finishReason", "toolCalls", "functionCall", "logProbs"})
+
+
+@rule(
+    "stream.finish-alone",
+    level="recommended",
+    source="recorded streams of OpenAI end with an empty delta; vllm-project/vllm#36944",
+    breaks="Readers that stop at the finish reason lose the last piece of text.",
+    answers=("sc-finish-in-content-chunk",),
+)
+def the_finish_reason_comes_alone(stream: ChunkStream) -> Violations:
+    """A finish reason comes in a chunk that brings no content or tool call."""
+    for part in _deltas(stream):
+        said = [key for key in ("content", "refusal", "tool_calls") if part.delta.get(key)]
+        if part.finish_reason is not None and said:
+            yield in_chunk(
+                part.chunk, f"{part.pointer}/delta/{said[0]}", received=shown(part.delta), expected="{}"
+            )
+
+
+def _deltas(stream: ChunkStream) -> Iterator[Delta]:
+    return (part for choice in stream.choices for part in choice.deltas)

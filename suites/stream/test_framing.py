@@ -1,5 +1,7 @@
 """The bytes of a stream: server-sent events as clients read them."""
 
+from email.message import Message
+
 from harness.evidence import NO_JSON, parsed, shown
 from harness.evidence.chat import DONE, ChunkStream
 from harness.rule import Violation, Violations, rule
@@ -18,6 +20,7 @@ def _at(number: int, event: SseEvent, *, received: str, expected: str) -> Violat
     level="must",
     source="OpenAI API reference, the chat completion chunk object; openclaw/openclaw#97474",
     breaks="Every client raises JSONDecodeError and loses the rest of the answer.",
+    answers=("sf-comment-as-data", "sf-double-prefix", "sf-nonjson-error-tail"),
 )
 def every_payload_is_json_or_done(stream: ChunkStream) -> Violations:
     """The data of every event is one JSON object or `[DONE]`."""
@@ -39,6 +42,7 @@ def every_payload_is_json_or_done(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_SSE}.6; avishek0769/DocChat#267",
     breaks="Conforming readers drop the line, so what it says is lost.",
+    answers=("sf-nonjson-error-tail",),
 )
 def every_line_is_a_known_field(stream: ChunkStream) -> Violations:
     """Every line of a stream is a comment or one of the fields data, event, id, retry."""
@@ -58,6 +62,7 @@ def every_line_is_a_known_field(stream: ChunkStream) -> Violations:
     level="recommended",
     source="OpenAI API reference, chat streaming: data-only server-sent events",
     breaks="Readers that know only `data:` lines lose events that are told apart by their name.",
+    answers=("sf-event-field",),
 )
 def chat_events_have_data_only(stream: ChunkStream) -> Violations:
     """Chat events have no `event:` and no `id:` line."""
@@ -74,6 +79,7 @@ def chat_events_have_data_only(stream: ChunkStream) -> Violations:
     level="must",
     source="router-for-me/CLIProxyAPI#3352; the openai SDK dispatches an event that has an id and no data",
     breaks="The SDK and LangChain raise JSONDecodeError.",
+    answers=("sf-empty-data-event",),
 )
 def no_event_is_empty(stream: ChunkStream) -> Violations:
     """No event has empty data, and no blank line follows another once an `id:` was given."""
@@ -91,6 +97,7 @@ def no_event_is_empty(stream: ChunkStream) -> Violations:
     level="must",
     source=f"{_SSE}.6; Kong/kong#14499",
     breaks="Conforming readers drop the last event, and the finish reason or the usage with it.",
+    answers=("sf-done-no-blank-line",),
 )
 def the_last_event_is_ended(stream: ChunkStream) -> Violations:
     """The last event ends with a blank line."""
@@ -109,6 +116,7 @@ def the_last_event_is_ended(stream: ChunkStream) -> Violations:
     level="must",
     source=f"{_SSE}.5; seen with openai 3.54: the first chunk is lost",
     breaks="The SDK and LangChain lose the first chunk without a word.",
+    answers=("sf-bom",),
 )
 def a_stream_has_no_bom(stream: ChunkStream) -> Violations:
     """A stream does not start with a byte order mark."""
@@ -117,53 +125,62 @@ def a_stream_has_no_bom(stream: ChunkStream) -> Violations:
 
 
 @rule(
-    "stream.ends-with-done",
-    level="spec",
-    source="OpenAI API reference, chat/create: stream is terminated by data: [DONE]; ray-project/ray#62246",
-    breaks="Raw readers wait for it, or take the answer for cut.",
+    "stream.one-line-end",
+    level="recommended",
+    source=f"{_SSE}.5: lines end on LF, CRLF or CR; farion1231/cc-switch#1787",
+    breaks="Readers that split at the first kind of blank line that they saw take many events for one.",
+    answers=("sf-crlf",),
 )
-def a_stream_ends_with_one_done(stream: ChunkStream) -> Violations:
-    """A stream has exactly one `data: [DONE]`."""
-    count = len(stream.done_numbers)
-    if count != 1:
-        yield Violation(received=f"{count} of them", expected="exactly one data: [DONE]")
+def all_lines_end_alike(stream: ChunkStream) -> Violations:
+    """All lines of a stream end alike: on LF, on CRLF or on CR."""
+    lines = [(number, line) for number, event in enumerate(stream.events) for line in event.lines]
+    first = lines[0][1].terminator
+    for number, line in lines:
+        if line.terminator not in {first, b""}:
+            yield Violation(
+                received=_LINE_ENDS[line.terminator],
+                expected=f"{_LINE_ENDS[first]}, as before",
+                event=number,
+                span=(line.start, line.end),
+            )
+            return
+
+
+_LINE_ENDS = {b"\n": "LF", b"\r\n": "CRLF", b"\r": "CR"}
 
 
 @rule(
-    "stream.nothing-after-done",
+    "stream.charset",
     level="spec",
-    source="OpenAI API reference, chat/create: stream is terminated by data: [DONE]",
-    breaks="SDKs stop reading there: what follows is lost, and the connection is not used again.",
+    source=f"{_SSE}.2: the encoding is UTF-8, and no other can be named",
+    breaks="Readers that believe the header show every non-ASCII text garbled.",
+    answers=("sf-no-charset",),
 )
-def nothing_follows_done(stream: ChunkStream) -> Violations:
-    """No event follows `data: [DONE]`."""
-    if stream.done_numbers:
-        for number, event in enumerate(stream.events):
-            if number > stream.done_numbers[0] and event.data not in (None, DONE):
-                yield _at(number, event, received=shown(event.data), expected="the end of the body")
+def no_other_charset_is_named(stream: ChunkStream) -> Violations:
+    """A charset in the content type of a stream is utf-8."""
+    charset = _charset(stream)
+    if charset and charset.lower() not in {"utf-8", "utf8"}:
+        yield Violation(received=f"charset={charset}", expected="charset=utf-8, or none")
 
 
 @rule(
-    "stream.spread-over-time",
-    level="spec",
-    source="dstackai/dstack#4269; ggml-org/llama.cpp#24774",
-    breaks="Users wait for the whole answer; time to first token is the total time.",
+    "stream.charset-named",
+    level="recommended",
+    source="recorded streams of OpenAI: text/event-stream; charset=utf-8; Moyf/moys-asr-workflow#123",
+    breaks="`requests` decodes text/* without a charset as Latin-1, and so cuts UTF-8 at byte 0x85.",
+    answers=("sf-no-charset",),
 )
-def a_stream_is_not_held_back(stream: ChunkStream) -> Violations:
-    """A stream that takes a while comes piece by piece, and not all at its end."""
-    texts = [part.chunk.event.arrived_ns for choice in stream.choices for part in choice.deltas]
-    if len(texts) <= _FEW_CHUNKS:
-        return
-    waited_ms = (texts[0] - stream.observation.exchange.request.sent_ns) / 1e6
-    spread_ms = (texts[-1] - texts[0]) / 1e6
-    if waited_ms > _LONG_WAIT_MS and spread_ms < _HELD_BACK_SHARE * waited_ms:
+def text_beyond_ascii_names_its_charset(stream: ChunkStream) -> Violations:
+    """A stream with text beyond ASCII names its charset."""
+    if not stream.observation.response.body.isascii() and not _charset(stream):
         yield Violation(
-            received=f"{len(texts)} chunks within {spread_ms:.0f} ms, after {waited_ms:.0f} ms of silence",
-            expected="chunks as they are made",
+            received=stream.observation.response.header("content-type") or "no content-type",
+            expected="charset=utf-8",
         )
 
 
-_FEW_CHUNKS = 20
-_LONG_WAIT_MS = 500
-_HELD_BACK_SHARE = 0.05
-"""A stream whose chunks all came in the last twentieth of a long wait was held back by someone."""
+def _charset(stream: ChunkStream) -> str:
+    header = Message()
+    header["content-type"] = stream.observation.response.header("content-type") or ""
+    value = header.get_param("charset")
+    return value if isinstance(value, str) else ""

@@ -29,6 +29,7 @@ def _with_usage(stream: ChunkStream) -> Iterator[Chunk]:
     source=f"{_SOURCE}; ollama/ollama#4448",
     breaks="LangChain's usage_metadata is None, costs are 0, benchmarks have no tokens.",
     when=_asks_for_usage,
+    answers=("su-include-usage-ignored", "ds-usage-needs-option", "bm-no-prompt-tokens"),
 )
 def usage_comes_when_asked(stream: ChunkStream) -> Violations:
     """A stream that is asked for usage gives it."""
@@ -37,43 +38,12 @@ def usage_comes_when_asked(stream: ChunkStream) -> Violations:
 
 
 @rule(
-    "stream.usage-once",
-    level="must",
-    source="langchain-ai/langchain#30429",
-    breaks="LangChain adds the counts up, so that costs come out many times too high.",
-)
-def usage_comes_once(stream: ChunkStream) -> Violations:
-    """Usage is given by one chunk at most."""
-    for again in list(_with_usage(stream))[1:]:
-        yield in_chunk(
-            again, "/usage", received=shown(again.body["usage"]), expected="usage in one chunk only"
-        )
-
-
-@rule(
-    "stream.usage-chunk",
-    level="spec",
-    source=f"{_SOURCE}; ggml-org/llama.cpp#15443",
-    breaks="Clients that read usage from the chunk without choices miss it.",
-    when=_asks_for_usage,
-)
-def usage_has_a_chunk_of_its_own_at_the_end(stream: ChunkStream) -> Violations:
-    """Usage comes in the last chunk, whose `choices` is empty."""
-    for chunk in _with_usage(stream):
-        if chunk.body.get("choices") != []:
-            yield in_chunk(
-                chunk, "/choices", received=shown(chunk.body.get("choices")), expected="[] beside usage"
-            )
-        elif chunk is not stream.chunks[-1]:
-            yield in_chunk(chunk, "/usage", received="chunks after it", expected="usage in the last chunk")
-
-
-@rule(
     "stream.usage-null-elsewhere",
     level="recommended",
     source=f"{_SOURCE}: all other chunks have usage null",
     breaks="Only strict validators.",
     when=_asks_for_usage,
+    answers=("su-usage-null-absent",),
 )
 def usage_is_null_elsewhere(stream: ChunkStream) -> Violations:
     """When usage is asked for, every other chunk has `usage: null`."""
@@ -88,6 +58,7 @@ def usage_is_null_elsewhere(stream: ChunkStream) -> Violations:
     source=f"{_SOURCE}; datawhalechina/hello-agents#425",
     breaks="Loops on `chunk.choices[0]` raise IndexError at a usage chunk that nobody asked for.",
     when=_does_not_ask,
+    answers=("su-usage-unasked",),
 )
 def usage_does_not_come_unasked(stream: ChunkStream) -> Violations:
     """A stream that is not asked for usage gives none."""
@@ -114,6 +85,7 @@ def the_usage_key_does_not_come_unasked(stream: ChunkStream) -> Violations:
     level="spec",
     source="OpenAI API reference, completion usage; mozilla-ai/any-llm#1290",
     breaks="Costs and tokens per second come out wrong.",
+    answers=("cn-usage-sum",),
 )
 def the_streamed_total_is_the_sum(stream: ChunkStream) -> Violations:
     """usage.total_tokens is prompt_tokens plus completion_tokens in a stream too."""
@@ -124,4 +96,45 @@ def the_streamed_total_is_the_sum(stream: ChunkStream) -> Violations:
             if isinstance(prompt, int) and isinstance(done, int) and total != prompt + done:
                 yield in_chunk(
                     chunk, "/usage/total_tokens", received=shown(usage), expected=f"total {prompt + done}"
+                )
+
+
+@rule(
+    "stream.usage-parts",
+    level="spec",
+    source="OpenAI API reference, completion usage details; router-for-me/CLIProxyAPI#1643",
+    breaks="Costs come out wrong.",
+    answers=("cn-usage-sum",),
+)
+def a_streamed_part_is_no_more_than_the_whole(stream: ChunkStream) -> Violations:
+    """Cached tokens are part of the prompt's, reasoning tokens part of the completion's, streamed too."""
+    for chunk in _with_usage(stream):
+        counts = chunk.body["usage"] if isinstance(chunk.body["usage"], Mapping) else {}
+        for whole, part in (("prompt", "cached"), ("completion", "reasoning")):
+            details = counts.get(f"{whole}_tokens_details")
+            part_count = details.get(f"{part}_tokens") if isinstance(details, Mapping) else None
+            whole_count = counts.get(f"{whole}_tokens")
+            if isinstance(part_count, int) and isinstance(whole_count, int) and part_count > whole_count:
+                yield in_chunk(
+                    chunk,
+                    f"/usage/{whole}_tokens_details/{part}_tokens",
+                    received=f"{part_count} {part} of {whole_count} {whole} tokens",
+                    expected=f"at most {whole_count}",
+                )
+
+
+@rule(
+    "stream.usage-on-top",
+    level="spec",
+    source=f"{_SOURCE}; earendil-works/pi#2017",
+    breaks="The SDK and LangChain read usage from the chunk alone, find none, and count costs of 0.",
+    answers=("su-usage-in-choice",),
+)
+def usage_is_not_hidden_in_a_choice(stream: ChunkStream) -> Violations:
+    """Usage stands in the chunk, and not in one of its choices."""
+    for chunk in stream.chunks:
+        for pointer, choice in chunk.choices:
+            if choice.get("usage") is not None:
+                yield in_chunk(
+                    chunk, f"{pointer}/usage", received=shown(choice["usage"]), expected="usage in the chunk"
                 )

@@ -1,0 +1,200 @@
+"""The rulebook: what the suites hold endpoints to, as Markdown pages made from the rules themselves.
+
+`python -m harness.rulebook` writes them into docs/ of the working folder.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness import content
+from harness.deviations import DAMAGES, Deviation, Ledger, ledger
+from harness.dialect import dialects, waivers_of
+from harness.rule import LEVELS, Rule
+from harness.scenario import PATHS, Ask, FollowUp, Http, Scenario
+from harness.target import CAPABILITIES, presets
+
+_GENERATED = "<!-- Made by `make docs` from the suites; edit those. -->"
+_THREAD = re.compile(r"\b([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)#(\d+)")
+
+
+def pages() -> Mapping[str, str]:
+    """The text of every page by its file name."""
+    rules = tuple(content.rules().values())
+    scenarios = tuple(content.scenarios().values())
+    return {
+        "rules.md": _page(_rules_page(rules)),
+        "scenarios.md": _page(_scenarios_page(scenarios)),
+        "dialects.md": _page(_dialects_page()),
+        "deviations.md": _page(_deviations_page(ledger(), rules)),
+    }
+
+
+def write(folder: Path) -> None:
+    """Write the pages into a folder."""
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _rules_page(rules: Sequence[Rule]) -> Iterator[str]:
+    yield "# Rules"
+    yield (
+        "Each rule is one thing that must hold. [Verdicts](verdicts.md) says what the levels mean and how "
+        "rules are judged; [known deviations](deviations.md) lists what they are there to catch."
+    )
+    surfaces = sorted({rule.surface for rule in rules})
+    counts = [
+        (f"[{surface}](#{surface})", *(str(count) for count in _level_counts(rules, surface)))
+        for surface in surfaces
+    ]
+    yield _table(("surface", *LEVELS), counts)
+    for surface in surfaces:
+        yield f"## {surface}"
+        for rule in rules:
+            if rule.surface == surface:
+                yield from _rule_entry(rule)
+
+
+def _level_counts(rules: Iterable[Rule], surface: str) -> Iterator[int]:
+    levels = [rule.level for rule in rules if rule.surface == surface]
+    return (levels.count(level) for level in LEVELS)
+
+
+def _rule_entry(rule: Rule) -> Iterator[str]:
+    yield f"### {rule.id}"
+    yield _text(rule.sentence)
+    lines = [
+        f"* Level: {rule.level}",
+        f"* Who breaks: {_text(rule.breaks)}",
+        f"* Source: {_linked(rule.source)}",
+    ]
+    if rule.answers:
+        lines.append("* Catches: " + ", ".join(f"[{row}](deviations.md#{row})" for row in rule.answers))
+    yield "\n".join(lines)
+
+
+def _scenarios_page(scenarios: Sequence[Scenario]) -> Iterator[str]:
+    yield "# Scenarios"
+    yield (
+        "Each scenario is one thing that is asked, through every client that can ask it, in each of its "
+        "modes. Those in **bold** are the calls of the founding promise, of which the drop-in table is made. "
+        "Of what needs a capability that the target does not claim, one call is made, and it may be refused."
+    )
+    yield _table(
+        ("scenario", "what is asked", "how", "clients", "modes", "expects", "needs"),
+        [
+            (
+                f"**{scenario.id}**" if scenario.is_dropin else scenario.id,
+                _text(scenario.sentence),
+                _asked(scenario),
+                ", ".join(sorted(scenario.clients)) or "all",
+                ", ".join(scenario.modes),
+                " or ".join(f"HTTP {status}" for status in scenario.refused_with) or "an answer",
+                ", ".join(sorted(scenario.needs)),
+            )
+            for scenario in scenarios
+        ],
+    )
+    yield "## Capabilities"
+    yield "What a target may claim beyond plain and streamed chat, which are always judged."
+    yield _table(
+        ("capability", "what it claims", "claimed by the presets", "scenarios that need it"),
+        [
+            (
+                name,
+                _text(sentence),
+                ", ".join(preset for preset, known in presets().items() if name in known.claims),
+                ", ".join(scenario.id for scenario in scenarios if name in scenario.needs),
+            )
+            for name, sentence in CAPABILITIES.items()
+        ],
+    )
+
+
+def _asked(scenario: Scenario) -> str:
+    match scenario.ask:
+        case Ask(operation=operation, helper=helper):
+            return PATHS[operation] + (f" by `{helper}`" if helper else "")
+        case FollowUp(operation=operation, after=after):
+            return f"{PATHS[operation]} after {after}"
+        case Http(method=method, path=path):
+            return f"{method} {path}"
+
+
+def _dialects_page() -> Iterator[str]:
+    yield "# Dialects"
+    yield (
+        "A dialect names what an endpoint is known to do differently. What fails there and nowhere else is "
+        "waived, with the reason given here: it is counted and shown, and does not become a pass."
+    )
+    for dialect in dialects():
+        yield f"## {dialect}"
+        rows = [
+            (
+                f"[{waiver.rule}](rules.md#{_anchor(waiver.rule)})",
+                f"`{waiver.pointer}`" if waiver.pointer else "anywhere",
+                _text(waiver.reason),
+            )
+            for waiver in waivers_of(dialect)
+        ]
+        yield _table(("rule", "where", "reason"), rows) if rows else "It declares no difference."
+
+
+def _deviations_page(known: Ledger, rules: Sequence[Rule]) -> Iterator[str]:
+    yield "# Known deviations"
+    yield (
+        "What real endpoints were seen to do differently from OpenAI, and which rules catch it. A row says "
+        "what was on the wire once, somewhere; it is no claim about any vendor today."
+    )
+    yield "\n".join(f"* {damage}: {meaning}" for damage, meaning in DAMAGES.items())
+    for area, title in known.areas.items():
+        yield f"## {title}"
+        yield _table(
+            ("row", "damage", "what is on the wire", "caught by", "source"),
+            [
+                (
+                    f'<a id="{row.id}"></a>{row.id}',
+                    row.damage,
+                    _text(row.symptom),
+                    _caught(row, rules),
+                    _linked(row.source),
+                )
+                for row in known.rows.values()
+                if row.area == area
+            ],
+        )
+
+
+def _caught(row: Deviation, rules: Iterable[Rule]) -> str:
+    if row.unanswered is not None:
+        return f"no rule: {_text(row.unanswered)}"
+    return ", ".join(f"[{rule.id}](rules.md#{_anchor(rule.id)})" for rule in rules if row.id in rule.answers)
+
+
+def _page(parts: Iterable[str]) -> str:
+    return "\n\n".join((_GENERATED, *parts)) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _text(text: str) -> str:
+    """Text whose angle brackets Markdown shows and does not read as HTML; code spans stay as they are."""
+    outside_and_code = text.split("`")
+    outside_and_code[::2] = [part.replace("<", "&lt;") for part in outside_and_code[::2]]
+    return "`".join(outside_and_code)
+
+
+def _linked(source: str) -> str:
+    return _THREAD.sub(r"[\1#\2](https://github.com/\1/issues/\2)", _text(source))
+
+
+def _anchor(heading: str) -> str:
+    """The anchor that GitHub gives a heading: its dots are dropped."""
+    return heading.replace(".", "")
+
+
+if __name__ == "__main__":
+    write(Path("docs"))

@@ -1,0 +1,195 @@
+"""Checks other people's stand-in servers and writes one table: `make peers`.
+
+Each is installed from the package index into an environment of its own under `.peers/`, started on a free
+port of 127.0.0.1, asked what it does out of the box, and ended. Adding one is adding an entry to PEERS.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / ".peers"
+RUNS = ROOT / "runs" / "peers"
+START_SECONDS = 60
+CHECK_SECONDS = 300
+KEY = "sk-peer-7f3c1e9a5b2d4860c8e1f7a3b9d05264"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server: what to install, how to start it on `{port}`, and the files that it wants beside it."""
+
+    name: str
+    package: str
+    command: Sequence[str]
+    model: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+_STUBLLM_FIXTURE = """\
+fixtures:
+  - name: any
+    match:
+      provider: openai
+    response:
+      content: "I am a stand-in."
+"""
+
+_FAKELLM_CONFIG = """\
+rules:
+  - name: any
+    when: {}
+    respond:
+      content: "I am a stand-in."
+"""
+
+_LITELLM_CONFIG = f"""\
+general_settings:
+  master_key: {KEY}
+model_list:
+  - model_name: standin
+    litellm_params:
+      model: openai/standin
+      api_key: not-used
+      mock_response: "I am a stand-in."
+"""
+
+PEERS = (
+    Peer("llmock", "llmock", ("llmock", "serve", "--port", "{port}", "--log-level", "error"), "gpt-4o-mini"),
+    Peer(
+        "fakellm",
+        "fakellm",
+        ("fakellm", "serve", "--port", "{port}", "--config", "fakellm.yaml"),
+        "gpt-4o-mini",
+        {"fakellm.yaml": _FAKELLM_CONFIG},
+    ),
+    Peer(
+        "stubllm",
+        "stubllm",
+        ("stubllm", "serve", "--port", "{port}", "--fixture-file", "fixture.yaml", "--log-level", "error"),
+        "gpt-4o-mini",
+        {"fixture.yaml": _STUBLLM_FIXTURE},
+    ),
+    Peer(
+        "LiteLLM proxy",
+        "litellm[proxy]",
+        ("litellm", "--host", "127.0.0.1", "--port", "{port}", "--config", "litellm.yaml"),
+        "standin",
+        {"litellm.yaml": _LITELLM_CONFIG},
+    ),
+)
+
+
+def installed(peer: Peer) -> Path:
+    """The folder of the peer's commands; installs it the first time."""
+    home = FOLDER / peer.command[0]
+    python = home / "bin" / "python"
+    if not python.exists():
+        venv.create(home, with_pip=True)
+    if not (home / "bin" / peer.command[0]).exists():
+        subprocess.run([python, "-m", "pip", "install", "--quiet", peer.package], check=True)  # noqa: S603  # PEERS
+    for name, text in peer.files.items():
+        (home / name).write_text(text, encoding="utf-8")
+    return home
+
+
+@contextmanager
+def started(peer: Peer, home: Path) -> Iterator[str]:
+    """The base_url of the peer while it runs."""
+    port = free_port()
+    command = [part.format(port=port) for part in peer.command]
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  # the commands are those of PEERS
+            [home / "bin" / command[0], *command[1:]], cwd=home, stdout=log, stderr=log
+        )
+        try:
+            wait_until_open(port, process)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when the server accepts connections; raise RuntimeError when it does not come up."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise RuntimeError(f"{process.args} did not come up; see server.log beside it")
+
+
+def checked(peer: Peer) -> Mapping[str, object] | None:
+    """The run of the peer; None when nothing could be judged."""
+    out = RUNS / peer.command[0]
+    with started(peer, installed(peer)) as base_url:
+        command = [Path(sys.executable).parent / "likewise", "check", "--base-url", base_url]
+        options = ["--model", peer.model, "--api-key-env", "LIKEWISE_PEER_KEY", "--out", str(out), "--quiet"]
+        environment = {**os.environ, "LIKEWISE_PEER_KEY": KEY}
+        subprocess.run([*command, *options], env=environment, timeout=CHECK_SECONDS, check=False)  # noqa: S603  # ours
+    run = out / "run.json"
+    return json.loads(run.read_bytes()) if run.exists() else None
+
+
+def row(peer: Peer, run: Mapping[str, object] | None) -> str:
+    """The peer's line of the table."""
+    if run is None:
+        return f"| {peer.name} | nothing could be judged |"
+    cells = {(cell["client"], cell["mode"]): cell["state"] for cell in run["dropin"]}
+    states = [cells.get((client, mode), "-") for client in CLIENTS for mode in ("plain", "stream")]
+    failed = {(v["level"], v["rule"]) for v in run["verdicts"] if v["outcome"] == "fail"}
+    rules = ", ".join(f"`{rule}`" for level, rule in sorted(failed) if level != "recommended")
+    return f"| {peer.name} {version(peer)} | {' | '.join(states)} | {rules or 'none'} |"
+
+
+def version(peer: Peer) -> str:
+    """The version that was installed."""
+    (site,) = (FOLDER / peer.command[0] / "lib").glob("python3*/site-packages")
+    name = peer.package.partition("[")[0]
+    (found,) = (d for d in metadata.distributions(path=[str(site)]) if d.metadata["Name"].lower() == name)
+    return found.version
+
+
+CLIENTS = ("raw", "openai", "langchain")
+
+
+def main() -> None:
+    """Check every peer and write the table."""
+    lines = [
+        "# Other people's stand-in servers, out of the box",
+        "",
+        "Checked by `make peers`; the runs with their evidence are in `runs/peers/`.",
+        "",
+        "| server | "
+        + " | ".join(f"{c}, {m}" for c in CLIENTS for m in ("plain", "stream"))
+        + " | failed rules |",
+        "|---" * (2 + 2 * len(CLIENTS)) + "|",
+    ]
+    for peer in PEERS:
+        print(f"{peer.name} …", flush=True)  # noqa: T201  # progress of a script
+        lines.append(row(peer, checked(peer)))
+    RUNS.mkdir(parents=True, exist_ok=True)
+    (RUNS / "peers.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    print("\n".join(lines))  # noqa: T201  # the script's result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What is asked of legacy completions."""
+
+from harness.scenario import BOTH_MODES, PLAIN_ONLY, Ask, Mode, Scenario
+from harness.wire.exchange import Json
+
+_COUNT = "Count from 1 to 100, separated by spaces, in digits, nothing else."
+_SENTENCE = "The cat sat on the"
+_RAW = frozenset({"raw"})
+
+
+def _completion(
+    scenario_id: str,
+    sentence: str,
+    *needs: str,
+    clients: frozenset[str] = _RAW,
+    modes: tuple[Mode, ...] = BOTH_MODES,
+    **params: Json,
+) -> Scenario:
+    with_usage: Json = {"include_usage": True}
+    stream_params = {"stream_options": with_usage} if params.pop("with_usage", False) else {}
+    return Scenario(
+        id=scenario_id,
+        sentence=sentence,
+        ask=Ask("completions", params, stream_params),
+        needs=frozenset({"completions", *needs}),
+        modes=modes,
+        clients=clients,
+    )
+
+
+completion = _completion(
+    "completion", "A long answer, cut short by max_tokens.", clients=frozenset(), prompt=_COUNT, max_tokens=12
+)
+
+with_usage = _completion(
+    "completion-with-usage",
+    "A short answer, with usage asked for in the stream.",
+    clients=frozenset({"raw", "openai"}),
+    modes=(Mode.STREAM,),
+    with_usage=True,
+    prompt=_COUNT,
+    max_tokens=6,
+)
+
+prompts = _completion(
+    "completion-prompts", "Two prompts in one request.", prompt=[_COUNT, "Say pong."], max_tokens=4
+)
+
+two_choices = _completion("completion-n", "Two choices.", "n", prompt=_COUNT, max_tokens=6, n=2)
+
+stopped = _completion(
+    "completion-stop",
+    "Counting, with a stop sequence on the way.",
+    "stop",
+    prompt=_COUNT,
+    max_tokens=24,
+    stop=[" 5"],
+)
+
+with_logprobs = _completion(
+    "completion-logprobs",
+    "A short answer, with two alternatives for each token.",
+    "logprobs",
+    prompt=_COUNT,
+    max_tokens=6,
+    logprobs=2,
+)
+
+echoed = _completion(
+    "completion-echo",
+    "A sentence to be repeated and gone on with.",
+    modes=PLAIN_ONLY,
+    prompt=_SENTENCE,
+    max_tokens=4,
+    echo=True,
+)
+
+scored = _completion(
+    "completion-scored",
+    "A sentence of which only the log probabilities are wanted, as evaluation programs ask.",
+    "logprobs",
+    modes=PLAIN_ONLY,
+    prompt=_SENTENCE,
+    max_tokens=0,
+    echo=True,
+    logprobs=1,
+)
