@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suites lint local gallery peers constraints clean
+.PHONY: help demo test lint docs local gallery peers constraints clean
 
 help:  ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ lint: .venv/installed  ## format, lint and type check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: .venv/installed  ## write the pages of docs/ that are made from the suites
+	$(BIN)/python -m harness.rulebook
 
 local: .venv/installed-local  ## check a real language model on this machine's CPU
 	$(BIN)/likewise check local --out runs/local

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from harness.dialect import waivers_of
 from harness.errors import UsageError
 from harness.evidence import Observation
 from harness.first_answer import raise_if_nothing_to_judge
-from harness.judge import idle_waivers, judge
+from harness.judge import idle_waivers, judge, left_out
 from harness.observe import Allowance, Observer, observer
 from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
@@ -61,16 +62,21 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
         yield target, Connection(target.base_url, target.model, key, target.embedding_model)
 
 
-@dataclass(slots=True)
+@dataclass
 class Check:
-    """A check of one target: `calls` is what it can ask, `observations` what it has so far."""
+    """A check of one target: `planned` is what it asks, `observations` what it has so far."""
 
     target: Target
     settings: Settings
     observer: Observer
-    calls: Mapping[Key, Call]
+    planned: Plan
     started: str
     observations: dict[Key, Observation] = field(default_factory=dict)
+
+    @cached_property
+    def calls(self) -> Mapping[Key, Call]:
+        """The calls of the plan, in its order."""
+        return {(call.scenario.id, call.client, call.mode): call for call in self.planned.calls}
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
@@ -103,8 +109,10 @@ class Check:
 
     def judged(self) -> Run:
         """The run, from what has been observed until now."""
-        rules = content.rules().values()
-        return self.summarised(list(judge(rules, self._in_order(), self.waivers, date.today())))
+        rules, seen = content.rules().values(), self._in_order()
+        missing = ((call.scenario, call.client, call.mode) for call in self.planned.left_out)
+        verdicts = judge(rules, seen, self.waivers, date.today())
+        return self.summarised([*verdicts, *left_out(rules, missing, seen)])
 
     def idle_waivers(self) -> Iterator[str]:
         """What is to be said of the user's waivers that do nothing."""
@@ -191,8 +199,7 @@ def check(
     with started(target, environ) as (at, connection):
         secrets = [] if connection.key == PLACEHOLDER_KEY else [connection.key]
         with observer(connection, settings.clients, secrets, allowance) as opened:
-            calls = {(call.scenario.id, call.client, call.mode): call for call in planned.calls}
-            yield Check(at, settings, opened, calls, now())
+            yield Check(at, settings, opened, planned, now())
 
 
 def now() -> str:

@@ -86,6 +86,21 @@ def judge(
             yield judge_cell(rule, cell, lookup, waivers, today)
 
 
+def left_out(
+    rules: Iterable[Rule], calls: Iterable[tuple[Scenario, str, Mode]], observations: Iterable[Observation]
+) -> Iterator[Verdict]:
+    """A skipped verdict for each cell that a rule could not judge because the budget left a call out."""
+    found = {(seen.scenario.id, seen.client, seen.mode) for seen in observations}
+    missing = {(scenario.id, client, mode): scenario for scenario, client, mode in calls}
+    for rule in rules:
+        for (scenario_id, client, mode), scenario in missing.items():
+            for modes in rule.cells(scenario):
+                not_asked = [other for other in modes if (scenario_id, client, other) not in found]
+                if not_asked and not_asked[0] is mode:
+                    place = _place(rule, Cell(scenario, client, modes))
+                    yield Verdict(*place, Outcome.SKIPPED, "the budget left it out")
+
+
 def idle_waivers(
     waivers: Iterable[Waiver], rules: Mapping[str, Rule], observations: Sequence[Observation], today: date
 ) -> Iterator[str]:

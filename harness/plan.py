@@ -31,7 +31,9 @@ class Call:
         ask = self.scenario.ask
         if isinstance(ask, Http) or ask.operation in {"embeddings", "models"} or self.scenario.refused_with:
             return 0
-        params = {} if isinstance(ask, FollowUp) else ask.params_for(self.mode)
+        if isinstance(ask, FollowUp):
+            return ask.tokens
+        params = ask.params_for(self.mode)
         caps = [params.get(name) for name in ("max_tokens", "max_completion_tokens", "max_output_tokens")]
         cap = next((cap for cap in caps if isinstance(cap, int)), UNCAPPED_TOKENS)
         choices = params.get("n")
@@ -90,7 +92,7 @@ def _probes(
     first: dict[frozenset[str], Call] = {}
     for scenario in scenarios:
         missing = scenario.needs - claims
-        if missing and not isinstance(scenario.ask, FollowUp):
+        if missing and scenario.is_answered and not isinstance(scenario.ask, FollowUp):
             calls = _claimed([scenario], clients, modes)
             probe = next(calls, None)
             if probe is not None:

@@ -79,12 +79,14 @@ class NoFollowUpError(Exception):
 class FollowUp:
     """The next turn of a conversation: `make` builds it from the observation of the scenario named `after`.
 
-    `make` raises NoFollowUpError when the model did not play along.
+    `make` raises NoFollowUpError when the model did not play along. `tokens` is the most completion tokens
+    that what it builds asks for, since a budget is kept before there is anything to build from.
     """
 
     operation: Operation
     after: str
-    make: Callable[[Any], Ask]
+    make: Callable[[Any], "Ask | Http"]
+    tokens: int = 64
 
 
 AnyAsk: TypeAlias = Ask | FollowUp | Http

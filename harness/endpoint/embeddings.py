@@ -114,9 +114,15 @@ def _encoded(numbers: tuple[float, ...], *, is_packed: bool) -> Json:
     return list(numbers)
 
 
+_KNOWN_TOKENS = {15339: "hello", 1917: " world"}
+"""Ids of the public vocabulary cl100k_base. It has a hundred thousand; a stand-in need not know them all."""
+
+
 def _spelled(item: Json) -> str:
-    """The text that is embedded; token ids stand for themselves."""
-    return item if isinstance(item, str) else " ".join(map(str, cast("list[int]", item)))
+    """The text that is embedded; a token id that is not known stands for itself."""
+    if isinstance(item, str):
+        return item
+    return "".join(_KNOWN_TOKENS.get(token, f" {token}") for token in cast("list[int]", item))
 
 
 def _cost(item: Json) -> int:
