@@ -38,6 +38,14 @@ docs: .venv/installed  ## write the pages of docs/ that are made from the suites
 local: .venv/installed-local  ## check a real language model on this machine's CPU
 	$(BIN)/likewise check local --out runs/local
 
+gallery: .venv/installed-local  ## make the reports that reports/gallery/ keeps
+	$(BIN)/likewise check reference reference-dashscope local --out runs/gallery || test $$? -eq 1
+	mkdir -p reports/gallery
+	for name in reference reference-dashscope local; do \
+		cp runs/gallery/$$name/report.html reports/gallery/$$name.html; \
+		cp runs/gallery/$$name/summary.md reports/gallery/$$name.md; \
+	done
+
 peers: .venv/installed  ## check other people's servers, each in an environment of its own
 	$(BIN)/python scripts/peers.py
 
