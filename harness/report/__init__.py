@@ -1,0 +1,58 @@
+"""Reports of a run. Each module here with a FILENAME and a `render` is a format, named as the module is.
+
+`terminal` prints instead of writing a file; the other modules are what the formats share.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Protocol, TypeAlias, cast
+
+from harness.errors import UsageError
+from harness.run import Run
+from harness.wire.exchange import Exchange
+
+Exchanges: TypeAlias = Mapping[tuple[str, str, str], Exchange]
+"""The exchanges of a run by scenario, client and mode; those that were not kept are missing."""
+
+
+class Format(Protocol):
+    """A report format: a module of this package."""
+
+    FILENAME: str
+
+    def render(self, run: Run, exchanges: Exchanges) -> str:
+        """The report's text, ready to be written as UTF-8."""
+        ...
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """Every format by its name; the modules load when they are first asked for."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    return {name: cast("Format", module) for name, module in modules.items() if hasattr(module, "FILENAME")}
+
+
+def write(run: Run, exchanges: Exchanges, folder: Path, names: Iterable[str]) -> tuple[Path, ...]:
+    """Write the reports of these formats into a folder, made if need be, and give their paths.
+
+    Raises UsageError when the folder can't be written to, KeyError for a name that is no format.
+    """
+    return tuple(_written(formats()[name], run, exchanges, folder) for name in names)
+
+
+def _written(chosen: Format, run: Run, exchanges: Exchanges, folder: Path) -> Path:
+    path = folder / chosen.FILENAME
+    # What has no UTF-8 form is made visible by every format; this holds even where one forgets.
+    text = chosen.render(run, exchanges).encode("utf-8", "backslashreplace")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
+        ) from error
+    return path

@@ -1,0 +1,286 @@
+"""What a run says to its reader, before any format: the answer in a sentence, failures by rule, reasons."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from harness import content
+from harness.report.text import one_line, plural
+from harness.rule import LEVELS, Level, Violation
+from harness.run import Dropin, DropinState, Run
+from harness.verdict import Outcome, Verdict
+from harness.wire.exchange import Ending
+
+Cell: TypeAlias = tuple[str, str, str]
+"""Scenario, client and mode."""
+
+SYMBOLS: Mapping[DropinState, str] = {"works": "✓", "breaks": "✗", "not judged": "○"}
+"""Beside their words, so that the drop-in table is read at a glance and never by colour alone."""
+
+_NAME_CHARS = 200
+_UNKNOWN_RULE = "A rule that this version does not know."
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """What a rule says of itself; of a rule that is no longer known, only what its verdicts remember."""
+
+    id: str
+    level: Level
+    surface: str
+    sentence: str
+    breaks: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Violations that are alike: one expectation at one place, whatever its numbers.
+
+    `first` is one of them, found by `verdict`; `count` is how many there are.
+    """
+
+    first: Violation
+    verdict: Verdict
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fails: where, of how many cells it judged, and in which ways."""
+
+    rule: RuleText
+    counts: bool
+    """Whether the exit code counts it, at the run's level."""
+    failed: tuple[Verdict, ...]
+    judged: int
+    kinds: tuple[Kind, ...]
+
+    @property
+    def example(self) -> Verdict:
+        """The verdict that shows it best."""
+        return self.kinds[0].verdict if self.kinds else self.failed[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Verdicts that have their outcome for the same reason."""
+
+    outcome: Outcome
+    text: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ids of the rules, in order."""
+        return tuple(dict.fromkeys(verdict.rule for verdict in self.verdicts))
+
+
+def rule_text(verdict: Verdict) -> RuleText:
+    """The texts of a verdict's rule, with the level at which it was judged."""
+    known = content.rules().get(verdict.rule)
+    if known is None:
+        return RuleText(verdict.rule, verdict.level, verdict.surface, _UNKNOWN_RULE, "", "")
+    return RuleText(known.id, verdict.level, known.surface, known.sentence, known.breaks, known.source)
+
+
+def findings(run: Run) -> tuple[Finding, ...]:
+    """The rules that fail, those of the strictest level first, then those that fail in most cells."""
+    found = [
+        _finding(run, verdicts)
+        for verdicts in by_rule(run.verdicts)
+        if any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
+    ]
+    return tuple(
+        sorted(
+            found,
+            key=lambda finding: (LEVELS.index(finding.rule.level), -len(finding.failed), finding.rule.id),
+        )
+    )
+
+
+def by_rule(verdicts: Iterable[Verdict]) -> Iterator[tuple[Verdict, ...]]:
+    """The verdicts of each rule, in order of appearance."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(verdict.rule, []).append(verdict)
+    return map(tuple, groups.values())
+
+
+def reasons(verdicts: Iterable[Verdict], *outcomes: Outcome) -> tuple[Reason, ...]:
+    """The verdicts of these outcomes by outcome and reason, the most frequent first."""
+    groups: dict[tuple[Outcome, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.outcome in outcomes:
+            groups.setdefault((verdict.outcome, verdict.reason), []).append(verdict)
+    found = (Reason(outcome, text, tuple(group)) for (outcome, text), group in groups.items())
+    return tuple(
+        sorted(found, key=lambda reason: (outcomes.index(reason.outcome), -len(reason.verdicts), reason.text))
+    )
+
+
+def cells(verdicts: Iterable[Verdict], limit: int) -> str:
+    """Where verdicts are: `founding, capped: raw plain, openai stream; models: raw plain`.
+
+    At most `limit` lists of clients, each with at most `limit` scenarios. A rule that reads whole runs has no
+    cell of its own.
+    """
+    by_scenario: dict[str, dict[str, None]] = {}
+    for verdict in verdicts:
+        by_scenario.setdefault(verdict.scenario, {})[f"{verdict.client} {verdict.mode}"] = None
+    by_cells: dict[tuple[str, ...], list[str]] = {}
+    for scenario, names in by_scenario.items():
+        by_cells.setdefault(tuple(names), []).append(scenario)
+    lists = [
+        "the whole run" if scenarios == ["all"] else f"{_listed(scenarios, limit)}: {_listed(names, limit)}"
+        for names, scenarios in by_cells.items()
+    ]
+    return _listed(lists, limit, separator="; ")
+
+
+def shown_cell(verdict: Verdict) -> Cell:
+    """The request that shows a verdict: of a verdict about both modes the streamed one."""
+    return verdict.scenario, verdict.client, "stream" if verdict.mode == "both" else verdict.mode
+
+
+def curls(run: Run) -> Mapping[Cell, str]:
+    """The lines that repeat the requests; a request that was never sent has none."""
+    return {
+        (request.scenario, request.client, request.mode): request.curl
+        for request in run.requests
+        if request.ended != Ending.UNSENT
+    }
+
+
+def dropin_rows(run: Run) -> Mapping[str, Mapping[str, Dropin]]:
+    """The drop-in table: per client its cells by mode."""
+    rows: dict[str, dict[str, Dropin]] = {}
+    for cell in run.dropin:
+        rows.setdefault(cell.client, {})[cell.mode] = cell
+    return rows
+
+
+def dropin_modes(run: Run) -> tuple[str, ...]:
+    """The columns of the drop-in table."""
+    return tuple(dict.fromkeys(cell.mode for cell in run.dropin))
+
+
+def dropin_reasons(run: Run) -> tuple[tuple[Dropin, tuple[str, ...]], ...]:
+    """Why cells of the drop-in table do not work: one of the cells that say the same, and all their names."""
+    groups: dict[tuple[str, str], list[Dropin]] = {}
+    for cell in run.dropin:
+        if cell.reason:
+            groups.setdefault((cell.state, cell.reason), []).append(cell)
+    return tuple(
+        (group[0], tuple(f"{cell.client} {cell.mode}" for cell in group)) for group in groups.values()
+    )
+
+
+def outcome_counts(run: Run) -> Mapping[Outcome, int]:
+    """How many verdicts have each outcome that there is, in the order in which outcomes are told."""
+    found = Counter(verdict.outcome for verdict in run.verdicts)
+    return {outcome: found[outcome] for outcome in Outcome if found[outcome]}
+
+
+def summary_line(run: Run) -> str:
+    """The answer of a run, as one sentence."""
+    return f"{target_line(run)} {answer(run)}"
+
+
+def target_line(run: Run) -> str:
+    """Who was asked: `gpt-4o at https://api.openai.com/v1`."""
+    return one_line(f"{run.target.model} at {run.target.base_url}", _NAME_CHARS)
+
+
+def answer(run: Run) -> str:
+    """What the target does, as the rest of a sentence that starts with it; no text of strangers is in it."""
+    interrupted = "" if run.is_complete else "; the run was interrupted"
+    return f"{_dropin_clause(run)}; {_rules_clause(run)}{interrupted}."
+
+
+def counts_sentence(run: Run) -> str:
+    """How many verdicts there are, and of which outcomes."""
+    by_outcome = ", ".join(f"{count:,} {outcome.value}" for outcome, count in outcome_counts(run).items())
+    return f"{plural(len(run.verdicts), 'verdict')}: {by_outcome}" if run.verdicts else "no verdicts"
+
+
+def cost_sentence(run: Run) -> str:
+    """What a run took: requests, tokens as the endpoint counted them, and time."""
+    return ", ".join((plural(len(run.requests), "request"), _tokens_clause(run), f"{duration_s(run):.0f} s"))
+
+
+def duration_s(run: Run) -> float:
+    """From the run's start to its end, in seconds; 0.0 when its times can't be read."""
+    try:
+        return (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _finding(run: Run, verdicts: tuple[Verdict, ...]) -> Finding:
+    failed = tuple(verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL)
+    judged = {Outcome.PASS, Outcome.FAIL, Outcome.WAIVED}
+    return Finding(
+        rule=rule_text(failed[0]),
+        counts=failed[0].counts_at(run.level),
+        failed=failed,
+        judged=sum(verdict.outcome in judged for verdict in verdicts),
+        kinds=tuple(_kinds(failed)),
+    )
+
+
+def _kinds(failed: Iterable[Verdict]) -> Iterator[Kind]:
+    groups: dict[tuple[str, str], list[tuple[Verdict, Violation]]] = {}
+    for verdict in failed:
+        for violation in verdict.evidence:
+            place = re.sub(r"\d+", "*", violation.pointer or "")
+            groups.setdefault((place, violation.expected), []).append((verdict, violation))
+    for group in groups.values():
+        verdict, first = group[0]
+        yield Kind(first, verdict, len(group))
+
+
+def _listed(names: Iterable[str], limit: int, separator: str = ", ") -> str:
+    names = list(names)
+    more = f"{separator}{len(names) - limit:,} more" if len(names) > limit else ""
+    return separator.join(names[:limit]) + more
+
+
+def _dropin_clause(run: Run) -> str:
+    states = Counter(cell.state for cell in run.dropin)
+    if not run.dropin:
+        return "was asked no drop-in call"
+    unjudged = f" ({states['not judged']} not judged)" if states["not judged"] else ""
+    return f"works as a drop-in for {states['works']} of {plural(len(run.dropin), 'call')}{unjudged}"
+
+
+def _rules_clause(run: Run) -> str:
+    counted = {verdict.rule for verdict in run.failures()}
+    beyond = _rules_with(run, Outcome.FAIL) - counted
+    broken = _rules_with(run, Outcome.ERROR)
+    if counted:
+        clause = f"{plural(len(counted), 'rule')} {'fails' if len(counted) == 1 else 'fail'}"
+    elif beyond or _rules_with(run, Outcome.PASS, Outcome.WAIVED):
+        clause = "no rule fails"
+    else:
+        clause = "no rule could be judged"
+    if beyond:
+        clause += f", {'and' if counted else 'but'} {len(beyond):,} beyond level {run.level}"
+    if broken:
+        clause += f"; {plural(len(broken), 'rule')} broke by a fault of likewise"
+    return clause
+
+
+def _rules_with(run: Run, *outcomes: Outcome) -> set[str]:
+    return {verdict.rule for verdict in run.verdicts if verdict.outcome in outcomes}
+
+
+def _tokens_clause(run: Run) -> str:
+    prompt, completion = run.tokens.prompt, run.tokens.completion
+    if prompt is None and completion is None:
+        return "no usage said"
+    said = [("prompt token", prompt), ("completion token", completion)]
+    return " and ".join(plural(count, noun) for noun, count in said if count is not None)

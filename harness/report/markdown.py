@@ -1,0 +1,167 @@
+"""Markdown for a CI job's summary, as GitHub renders it.
+
+What a stranger said stands in code alone, where neither links nor HTML nor mentions are read.
+Source: GitHub Flavored Markdown Spec (code spans, fenced code blocks, tables).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from harness.report import Exchanges
+from harness.report.findings import (
+    SYMBOLS,
+    Cell,
+    Finding,
+    Kind,
+    answer,
+    cells,
+    cost_sentence,
+    counts_sentence,
+    curls,
+    dropin_modes,
+    dropin_reasons,
+    dropin_rows,
+    findings,
+    reasons,
+    shown_cell,
+    target_line,
+)
+from harness.report.text import command, one_line, plural
+from harness.run import Run
+from harness.verdict import Outcome
+
+FILENAME = "summary.md"
+
+MAX_BYTES = 60_000
+"""Leaves room in a job summary, of which GitHub takes 1 MiB, and fits a comment of 65,536 characters."""
+
+_KINDS = 3
+_CELLS = 12
+_TEXT_CHARS = 500
+_CURL_CHARS = 1_500
+_NAME_CHARS = 100
+
+
+def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # the verdicts' own evidence is enough here
+    """The run as Markdown of at most MAX_BYTES bytes; a note says what was left out."""
+    text, left_out = "", 0
+    for block in _blocks(run):
+        if left_out or len((text + block).encode()) > MAX_BYTES - 200:
+            left_out += 1
+        else:
+            text += block + "\n"
+    if left_out:
+        text += f"\nCut here: {plural(left_out, 'more part')} in report.html and run.json.\n"
+    return text
+
+
+def _blocks(run: Run) -> Iterator[str]:
+    """Parts that make sense without those after them, each ending with a line feed."""
+    yield f"## {_code(target_line(run), _TEXT_CHARS)} {answer(run)}\n"
+    if run.dropin:
+        yield from _dropin(run)
+    yield f"{counts_sentence(run)}. {cost_sentence(run)}.\n"
+    repeats = curls(run)
+    for finding in findings(run):
+        yield _finding(finding, run, repeats)
+    yield from _reasons(run)
+
+
+def _dropin(run: Run) -> Iterator[str]:
+    modes = dropin_modes(run)
+    lines = [_row("client", map(_in_cell, modes)), _row("---", ["---"] * len(modes))]
+    for client, row in dropin_rows(run).items():
+        states = [row[mode].state if mode in row else "not judged" for mode in modes]
+        lines.append(_row(_in_cell(client), [f"{SYMBOLS[state]} {state}" for state in states]))
+    yield "\n".join(lines) + "\n"
+    reasons_told = [
+        f"- {_code(', '.join(names), _TEXT_CHARS)} ({cell.state}): {_code(cell.reason, _TEXT_CHARS)}\n"
+        for cell, names in dropin_reasons(run)
+    ]
+    if reasons_told:
+        yield "".join(reasons_told)
+
+
+def _finding(finding: Finding, run: Run, repeats: Mapping[Cell, str]) -> str:
+    rule = finding.rule
+    beyond = "" if finding.counts else f" (does not count at level {run.level})"
+    lines = [
+        f"### {_prose(rule.sentence)}",
+        "",
+        f"{_code(rule.id, _NAME_CHARS)}, level {_code(rule.level, _NAME_CHARS)}{beyond}, "
+        f"fails in {len(finding.failed):,} of {plural(finding.judged, 'cell')}",
+        "",
+    ]
+    if rule.breaks:
+        lines.append(f"- who breaks: {_prose(rule.breaks)}")
+    lines.append(f"- cells: {_code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
+    for kind in finding.kinds[:_KINDS]:
+        lines += _kind(kind)
+    if len(finding.kinds) > _KINDS:
+        lines.append(f"- and {plural(len(finding.kinds) - _KINDS, 'other way')} to fail")
+    curl = repeats.get(shown_cell(finding.example))
+    if curl:
+        lines += ["", _fenced(command(curl, _CURL_CHARS))]
+    return "\n".join(lines) + "\n"
+
+
+def _kind(kind: Kind) -> Iterator[str]:
+    place = f" at {_code(kind.first.place, _TEXT_CHARS)}" if kind.first.place else ""
+    times = f" ({kind.count:,} times)" if kind.count > 1 else ""
+    yield f"- received {_code(kind.first.received, _TEXT_CHARS)}{place}{times}"
+    yield f"  expected {_code(kind.first.expected, _TEXT_CHARS)}"
+
+
+def _reasons(run: Run) -> Iterator[str]:
+    told = [outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.FAIL}]
+    for outcome in told:
+        found = reasons(run.verdicts, outcome)
+        if found:
+            lines = [f"### {outcome.value.capitalize()}", ""]
+            lines += [
+                f"- {plural(len(reason.verdicts), 'verdict')} of {plural(len(reason.rules), 'rule')}: "
+                f"{_code(reason.text, _TEXT_CHARS)}"
+                for reason in found[:_CELLS]
+            ]
+            lines += [f"- and {plural(len(found) - _CELLS, 'other reason')}"] * (len(found) > _CELLS)
+            yield "\n".join(lines) + "\n"
+    if run.notes:
+        notes = [f"- {_code(note, _TEXT_CHARS)}" for note in run.notes[:_CELLS]]
+        yield "\n".join(["### Notes", "", *notes]) + "\n"
+
+
+def _row(first: str, cells_: Iterable[str]) -> str:
+    return f"| {' | '.join([first, *cells_])} |"
+
+
+def _in_cell(text: str) -> str:
+    # Renderers disagree on an escaped pipe after a backslash, so there is none.
+    return _code(text.replace("|", "¦"), _NAME_CHARS)
+
+
+def _code(text: str, limit: int) -> str:
+    """A code span: more backticks than the text has in a row, and a space where they would touch."""
+    shown = one_line(text, limit)
+    fence = "`" * (_longest_run(shown) + 1)
+    pad = " " if not shown.strip() or "`" in shown[:1] + shown[-1:] else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def _fenced(text: str) -> str:
+    """A fenced code block."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}sh\n{text}\n{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+def _prose(text: str) -> str:
+    """A rule's own text, whose code spans stay; nothing else in it is read as Markdown."""
+    parts = re.split("(`[^`]*`)", text)
+    return "".join(part if at % 2 else _escaped(part) for at, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~#@&])", r"\\\1", text)
