@@ -1,6 +1,7 @@
 """The command line: reads what the user wants, calls what does it, says every error in one sentence."""
 
 import difflib
+import io
 import os
 import sys
 import threading
@@ -267,6 +268,10 @@ def _tell(error: LikewiseError) -> None:
 
 def main() -> None:
     """Run the command line; exit codes are those of the README."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A pipe may know fewer characters than a model does.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LikewiseError as error:

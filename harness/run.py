@@ -24,7 +24,7 @@ from harness.rule import Level
 from harness.scenario import Mode
 from harness.target import Target
 from harness.verdict import Outcome, Verdict
-from harness.wire.exchange import Exchange, from_json, to_json
+from harness.wire.exchange import Ending, Exchange, from_json, to_json
 
 SCHEMA = "likewise/run/1"
 
@@ -211,8 +211,10 @@ def _sum(counts: Iterable[object]) -> int | None:
 
 
 def curl(exchange: Exchange) -> str:
-    """A shell line that repeats a request, the key taken from $LIKEWISE_KEY."""
+    """A shell line that repeats a request, the key taken from $LIKEWISE_KEY; empty when none was sent."""
     request = exchange.request
+    if exchange.ended is Ending.UNSENT:
+        return ""
     parts = ["curl -sS -N", f"-X {request.method}", _quoted(request.url)]
     names = {name.lower() for name, _ in request.headers}
     if "authorization" in names:

@@ -1,4 +1,4 @@
-"""Chat evidence: a completion, a stream of chunks, an answer in either mode, and the two as a pair."""
+"""Chat evidence: a completion, a stream of chunks, an answer in either mode, its parts, the two as a pair."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -274,6 +274,81 @@ class Pair:
     def of(cls, plain: Observation, streamed: Observation) -> Self:
         """Both answers."""
         return cls(Answer.of(plain), Answer.of(streamed))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one choice says in a plain answer, or in one chunk; `key` is where: `message` or `delta`."""
+
+    pointer: str
+    choice: Object
+    key: str
+    chunk: Chunk | None = None
+
+    @property
+    def said(self) -> Object:
+        """The message or the delta; empty where there is none."""
+        return _object(self.choice.get(self.key)) or {}
+
+    @property
+    def calls(self) -> tuple[tuple[str, Object], ...]:
+        """Where each tool call, or fragment of one, stands in the choice, and its object."""
+        return tuple(objects(self.said.get("tool_calls"), f"/{self.key}/tool_calls"))
+
+    @property
+    def logprobs(self) -> tuple[tuple[str, Object], ...]:
+        """Where each token's log probability stands in the choice, and its object."""
+        logprobs = _object(self.choice.get("logprobs")) or {}
+        return tuple(objects(logprobs.get("content"), "/logprobs/content"))
+
+    def place(self, step: str) -> tuple[str, int | None, tuple[int, int] | None]:
+        """Where a step below the choice is, as a violation says it: pointer, event and span."""
+        if self.chunk is None:
+            return f"{self.pointer}{step}", None, None
+        return f"{self.pointer}{step}", self.chunk.number, (self.chunk.event.start, self.chunk.event.end)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that the choices of an answer say, in either mode, with its places on the wire."""
+
+    MODES: ClassVar[Cells] = EACH_MODE
+
+    observation: Observation
+    by_choice: tuple[tuple[Part, ...], ...]
+    usage: Object
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Chat scenarios that expect an answer."""
+        return Completion.applies(scenario)
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """The parts of an observation in either mode."""
+        usage = Answer.of(observation).usage or {}
+        if observation.mode is Mode.PLAIN:
+            choices = Completion.of(observation).choices
+            return cls(
+                observation, tuple((Part(pointer, one, "message"),) for pointer, one in choices), usage
+            )
+        by_choice = tuple(
+            tuple(Part(part.pointer, part.choice, "delta", part.chunk) for part in choice.deltas)
+            for choice in ChunkStream.of(observation).choices
+        )
+        return cls(observation, by_choice, usage)
+
+    def __iter__(self) -> Iterator[Part]:
+        """Every part, choice by choice."""
+        return (part for parts in self.by_choice for part in parts)
+
+
+def misfits(document: Json, schema: Object) -> Iterator[tuple[str, str]]:
+    """JSON pointer and reason of each place where a document does not fit a schema that was asked for."""
+    import jsonschema_rs
+
+    for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(document):
+        yield "".join(f"/{step}" for step in error.instance_path), error.message
 
 
 def _text(choice: Object, key: str) -> str | None:
