@@ -332,7 +332,12 @@ def _is_close(one: Vector, other: Vector) -> bool:
     level="spec",
     source=f"{_SOURCE}: input, up to 2048 texts; memodb-io/memobase#142, langchain-ai/langchain#10706",
     breaks="LangChain sends a thousand texts at once by default: indexing stops at the first document.",
-    answers=("em-batch-limit", "em-ctx-per-request", "ds-embed-batch10"),
+    answers=(
+        "em-batch-limit",
+        "em-ctx-per-request",
+        "ds-embed-batch10",
+        "lc-embeddings-chunk-size",
+    ),
     when=lambda scenario: scenario.id == "embedding-large-batch",
 )
 def many_texts_can_be_embedded_at_once(observation: Observation) -> Violations:
@@ -392,7 +397,10 @@ def _compared(one: Vector, other: Vector) -> str:
     level="recommended",
     source="OpenAI API guide, embeddings: cl100k_base; kserve/kserve#4129, langchain-ai/langchain#31970",
     breaks="LangChain sends these tokens by default: the vectors mean nothing, and no error says so.",
-    answers=("em-token-array-wrong",),
+    answers=(
+        "em-token-array-wrong",
+        "lc-embeddings-tokens",
+    ),
 )
 def tokens_have_the_vector_of_their_text(run: WholeRun) -> Violations:
     """Tokens of the encoding cl100k_base have the vector of the text that they spell."""

@@ -73,6 +73,7 @@ def _schema(refusal: Refusal, level: Level) -> Violations:
         "er-cloudflare-envelope",
         "er-type-null",
         "os-error-body-list",
+        "az-flat-403",
     ),
 )
 def a_refusal_says_what_is_wrong(refusal: Refusal) -> Violations:
