@@ -43,6 +43,9 @@ ConfigFile = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="One line instead of progress and tables.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
+Claims = Annotated[
+    bool, typer.Option("--claims", help="Print what the endpoint was seen to do, for likewise.toml.")
+]
 LevelName = Annotated[
     Literal["must", "spec", "recommended"], typer.Option("--level", help="What counts for the exit code.")
 ]
@@ -74,6 +77,7 @@ def check(
     formats: Annotated[
         str, typer.Option("--format", help="Which reports, by commas.")
     ] = "html,junit,markdown",
+    claims: Claims = False,  # noqa: FBT002  # a command-line flag
     quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
     no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
 ) -> None:
@@ -97,7 +101,7 @@ def check(
     for target in chosen:
         folder = _folder_for(target.name, out, is_one_of_many=len(chosen) > 1)
         try:
-            codes.append(_check_one(target, settings, folder, names, console, quiet=quiet))
+            codes.append(_check_one(target, settings, folder, names, console, quiet=quiet, claims=claims))
         except NothingJudgedError as error:
             _tell(error)
             codes.append(error.exit_code)
@@ -112,11 +116,13 @@ def _check_one(
     console: Console,
     *,
     quiet: bool,
+    claims: bool,
 ) -> int:
     """Check a target, print what its user needs to know, and give the exit code."""
-    from harness import report, run
+    from harness import content, report, run
     from harness.check import check as open_check
     from harness.check import plan_for
+    from harness.observed_claims import as_toml, observed_claims
     from harness.report import terminal
 
     is_interrupted = False
@@ -136,6 +142,8 @@ def _check_one(
         typer.echo(terminal.summary_line(finished))
     else:
         terminal.render(finished, console, folder)
+    if claims:
+        typer.echo(as_toml(observed_claims(content.scenarios(), finished.verdicts)))
     if is_interrupted:
         sys.stdout.flush()
         # Calls under way can't be called back, and waiting for them is what the user has just refused.

@@ -68,6 +68,10 @@ def _model_class(response_format: Any) -> type[Any]:
 
 
 def _chat_reply(completion: Any) -> Reply:
+    return replace(_unprinted_reply(completion), printed=(completion.model_dump_json(),))
+
+
+def _unprinted_reply(completion: Any) -> Reply:
     return Reply(
         choices=tuple(
             ReplyChoice(
@@ -82,13 +86,12 @@ def _chat_reply(completion: Any) -> Reply:
         usage=usage_of(completion.usage),
         response_id=completion.id,
         model=completion.model,
-        printed=(completion.model_dump_json(),),
     )
 
 
 def _parsed_reply(completion: Any) -> Reply:
     parsed = completion.choices[0].message.parsed
-    return replace(_chat_reply(completion), data=None if parsed is None else parsed.model_dump())
+    return replace(_unprinted_reply(completion), data=None if parsed is None else parsed.model_dump())
 
 
 def _tool_call(call: Any) -> ToolCall:
