@@ -3,11 +3,12 @@
 `python -m harness.rulebook` writes them into docs/ of the working folder.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness import content
+from harness import content, run
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import dialects, waivers_of
 from harness.rule import LEVELS, Rule
@@ -28,6 +29,12 @@ def pages() -> Mapping[str, str]:
         "dialects.md": _page(_dialects_page()),
         "deviations.md": _page(_deviations_page(ledger(), rules)),
     }
+
+
+def publish_schema(folder: Path) -> None:
+    """Write the JSON Schema of run.json."""
+    text = json.dumps(run.json_schema(), indent=2, ensure_ascii=False)
+    (folder / "run.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def write(folder: Path) -> None:
@@ -198,3 +205,4 @@ def _anchor(heading: str) -> str:
 
 if __name__ == "__main__":
     write(Path("docs"))
+    publish_schema(Path("harness/schemas/published"))

@@ -26,7 +26,8 @@ from harness.target import Target
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending, Exchange, from_json, to_json
 
-SCHEMA = "likewise/run/1"
+Schema = Literal["likewise/run/1"]
+SCHEMA: Schema = "likewise/run/1"
 
 DropinState = Literal["works", "breaks", "not judged"]
 
@@ -92,7 +93,7 @@ class Environment:
 class Run:
     """The content of run.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted."""
 
-    schema: str
+    schema: Schema
     target: TargetSummary
     started: str
     finished: str
@@ -264,6 +265,17 @@ class ExchangeLog:
         }
         self.file.write(self.compressor.compress(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)))
         self.file.flush()
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of run.json, as it is published."""
+    from pydantic import TypeAdapter
+
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://likewise.dev/schemas/run.json",
+        **TypeAdapter(Run).json_schema(),
+    }
 
 
 def load(folder: Path) -> Run:

@@ -1,0 +1,75 @@
+"""The run folder: published schema, reading back, and folders that are cut short or no run at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from harness import run
+from harness.check import Settings, check
+from harness.errors import RunFolderError
+from harness.rulebook import publish_schema
+from harness.run import Run
+from harness.target import resolve
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short run on the reference endpoint."""
+    place = tmp_path_factory.mktemp("run")
+    with check(resolve("reference", {}), Settings(profile="smoke"), {}) as checking:
+        checking.observe(place, lambda _: None)
+        run.save(checking.judged(), place)
+    return place
+
+
+def test_the_published_schema_is_fresh(tmp_path: Path) -> None:
+    publish_schema(tmp_path)
+    published = ROOT / "harness" / "schemas" / "published" / "run.json"
+    assert published.read_text() == (tmp_path / "run.json").read_text(), "run make docs"
+
+
+def test_a_run_conforms_to_the_published_schema(folder: Path) -> None:
+    schema = run.json_schema()
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(json.loads((folder / "run.json").read_bytes()))
+
+
+def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path) -> None:
+    read = run.load(folder)
+    run.save(read, tmp_path)
+    assert (tmp_path / "run.json").read_bytes() == (folder / "run.json").read_bytes()
+
+
+def test_every_request_of_a_run_has_its_exchange(folder: Path) -> None:
+    requests = run.load(folder).requests
+    assert {(r.scenario, r.client, r.mode) for r in requests} == set(run.load_exchanges(folder))
+
+
+def test_a_log_that_was_cut_short_gives_what_is_whole(folder: Path, tmp_path: Path) -> None:
+    log = (folder / "exchanges.jsonl.zst").read_bytes()
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(log[: len(log) * 2 // 3])
+    kept = run.load_exchanges(tmp_path)
+    assert 0 < len(kept) < len(run.load_exchanges(folder))
+
+
+def test_a_log_of_something_else_gives_nothing(tmp_path: Path) -> None:
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(b"not zstandard")
+    assert run.load_exchanges(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": "another/tool/1"}', "\x00"])
+def test_what_is_no_run_is_said_in_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunFolderError, match="is not a run that this version reads"):
+        run.load(tmp_path)
+
+
+def test_the_drop_in_table_counts_what_breaks_clients_and_names_the_rest(folder: Path) -> None:
+    read: Run = run.load(folder)
+    assert {(cell.client, cell.mode): cell.state for cell in read.dropin} == {
+        (client, mode): "works" for client in ("raw", "openai", "langchain") for mode in ("plain", "stream")
+    }
