@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from typing import TypeAlias
+from functools import cache, lru_cache
+from typing import Any, TypeAlias
 
-from harness.evidence import NotJudgedError, Observation, shown
+from harness.evidence import Evidence, NotJudgedError, Observation, shown
 from harness.rule import Level, Rule, Violation
 from harness.scenario import Mode, Scenario
 from harness.target import Waiver
@@ -136,7 +136,10 @@ def _judged(
     rule: Rule, place: Place, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
     try:
-        violations = tuple(rule.check(rule.reads.of(*observations)))
+        evidence = _evidence(rule.reads, tuple(observations))
+        if isinstance(evidence, NotJudgedError):
+            return Verdict(*place, Outcome.INCONCLUSIVE, str(evidence))
+        violations = tuple(rule.check(evidence))
     except NotJudgedError as reason:
         return Verdict(*place, Outcome.INCONCLUSIVE, str(reason))
     except Exception as error:  # noqa: BLE001  # a rule that breaks is our fault and must not end the run
@@ -150,6 +153,15 @@ def _judged(
         return Verdict(*place, Outcome.FAIL, _sentence(left[0]), left, waived)
     first = _waiver_of(violations[0], standing)
     return Verdict(*place, Outcome.WAIVED, first.reason if first else "", violations, len(violations))
+
+
+@lru_cache(maxsize=4096)
+def _evidence(kind: type[Evidence], observations: tuple[Observation, ...]) -> Any:
+    """One piece of evidence, or why there is none; made once for all the rules that read it."""
+    try:
+        return kind.of(*observations)
+    except NotJudgedError as reason:
+        return reason
 
 
 def _sentence(violation: Violation) -> str:

@@ -32,9 +32,9 @@ class NotJudgedError(Exception):
     """The answer is not of the kind that a rule reads; the message says what it is instead."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
-    """One call: what crossed the wire and what the client gave its user.
+    """One call: what crossed the wire and what the client gave its user. Each is itself alone.
 
     `is_claimed` is False where the target does not claim what was asked: it may refuse it.
     """

@@ -11,7 +11,9 @@ from pathlib import Path
 MODEL = "gemma-3-270m"
 """The name that GET /models gives."""
 
-_THREADS = 2
+_THREADS = 1
+"""More of them wait for each other in a spin, and so for the harness wherever it needs a core as well."""
+
 _SLOTS = 2
 _CONTEXT_TOKENS = 4096
 """Of each slot."""
