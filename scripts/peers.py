@@ -4,8 +4,8 @@ Each is installed from the package index into an environment of its own under `.
 port of 127.0.0.1, asked what it does out of the box, and ended. Adding one is adding an entry to PEERS.
 """
 
-import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,23 +17,28 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from harness.errors import LikewiseError
+from harness.run import Run, load
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".peers"
 RUNS = ROOT / "runs" / "peers"
 START_SECONDS = 60
 CHECK_SECONDS = 300
+END_SECONDS = 30
 KEY = "sk-peer-7f3c1e9a5b2d4860c8e1f7a3b9d05264"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server: what to install, how to start it on `{port}`, and the files that it wants beside it."""
+    """A server: what to install, how to start it on `{port}`, with which files and variables."""
 
     name: str
     package: str
     command: Sequence[str]
     model: str
     files: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 _STUBLLM_FIXTURE = """\
@@ -86,6 +91,7 @@ PEERS = (
         ("litellm", "--host", "127.0.0.1", "--port", "{port}", "--config", "litellm.yaml"),
         "standin",
         {"litellm.yaml": _LITELLM_CONFIG},
+        {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},  # otherwise it asks another host for prices as it starts
     ),
 )
 
@@ -107,17 +113,27 @@ def installed(peer: Peer) -> Path:
 def started(peer: Peer, home: Path) -> Iterator[str]:
     """The base_url of the peer while it runs."""
     port = free_port()
-    command = [part.format(port=port) for part in peer.command]
+    program, *arguments = (part.format(port=port) for part in peer.command)
+    # Other people's code sees none of the user's keys.
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # the commands are those of PEERS
-            [home / "bin" / command[0], *command[1:]], cwd=home, stdout=log, stderr=log
+            [str(home / "bin" / program), *arguments],
+            cwd=home,
+            env={**kept, **peer.environment},
+            stdout=log,
+            stderr=log,
         )
         try:
             wait_until_open(port, process)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def free_port() -> int:
@@ -134,29 +150,31 @@ def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
-    raise RuntimeError(f"{process.args} did not come up; see server.log beside it")
+    raise RuntimeError("the server did not come up; see its server.log under .peers/")
 
 
-def checked(peer: Peer) -> Mapping[str, object] | None:
-    """The run of the peer; None when nothing could be judged."""
+def checked(peer: Peer) -> Run:
+    """The run of the peer; raises LikewiseError without a run, RuntimeError when the peer does not start."""
     out = RUNS / peer.command[0]
+    shutil.rmtree(out, ignore_errors=True)
     with started(peer, installed(peer)) as base_url:
-        command = [Path(sys.executable).parent / "likewise", "check", "--base-url", base_url]
+        command = [sys.executable, "-m", "harness.cli", "check", "--base-url", base_url]
         options = ["--model", peer.model, "--api-key-env", "LIKEWISE_PEER_KEY", "--out", str(out), "--quiet"]
         environment = {**os.environ, "LIKEWISE_PEER_KEY": KEY}
         subprocess.run([*command, *options], env=environment, timeout=CHECK_SECONDS, check=False)  # noqa: S603  # ours
-    run = out / "run.json"
-    return json.loads(run.read_bytes()) if run.exists() else None
+    return load(out)
 
 
-def row(peer: Peer, run: Mapping[str, object] | None) -> str:
+def row(peer: Peer) -> str:
     """The peer's line of the table."""
-    if run is None:
-        return f"| {peer.name} | nothing could be judged |"
-    cells = {(cell["client"], cell["mode"]): cell["state"] for cell in run["dropin"]}
+    try:
+        run = checked(peer)
+    except (LikewiseError, RuntimeError, subprocess.SubprocessError) as error:
+        return f"| {peer.name} | {error} |"
+    cells = {(cell.client, cell.mode): cell.state for cell in run.dropin}
     states = [cells.get((client, mode), "-") for client in CLIENTS for mode in ("plain", "stream")]
-    failed = {(v["level"], v["rule"]) for v in run["verdicts"] if v["outcome"] == "fail"}
-    rules = ", ".join(f"`{rule}`" for level, rule in sorted(failed) if level != "recommended")
+    failed = sorted({(verdict.level, verdict.rule) for verdict in run.failures()})
+    rules = ", ".join(f"`{rule}`" for _, rule in failed)
     return f"| {peer.name} {version(peer)} | {' | '.join(states)} | {rules or 'none'} |"
 
 
@@ -185,7 +203,7 @@ def main() -> None:
     ]
     for peer in PEERS:
         print(f"{peer.name} …", flush=True)  # noqa: T201  # progress of a script
-        lines.append(row(peer, checked(peer)))
+        lines.append(row(peer))
     RUNS.mkdir(parents=True, exist_ok=True)
     (RUNS / "peers.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
     print("\n".join(lines))  # noqa: T201  # the script's result
