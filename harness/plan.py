@@ -9,8 +9,8 @@ from harness.scenario import FollowUp, Http, Mode, Scenario
 
 Profile: TypeAlias = Literal["smoke", "standard", "full"]
 
-UNCAPPED_TOKENS = 256
-"""What a request without a cap is counted as; the founding calls have none."""
+UNCAPPED_TOKENS = 192
+"""What a request without a cap is counted as: the founding calls have none, and ask who the model is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class FollowUp:
     operation: Operation
     after: str
     make: Callable[[Any], "Ask | Http"]
-    tokens: int = 64
+    tokens: int = 32
 
 
 AnyAsk: TypeAlias = Ask | FollowUp | Http

@@ -127,9 +127,17 @@ def _runnable(models: "_Models", ask: Ask, mode: Mode) -> _Runnable:
     llm = models.responses() if ask.operation == "responses" else models.chat()
     if ask.helper:
         schema = {**options.pop("response_format")["json_schema"]["schema"], "title": "answer"}
-        structured = llm.with_structured_output(schema, method=ask.helper)
-        return _Runnable(structured.bind(**options) if options else structured, messages, {}, _data_reply)
+        structured = llm.with_structured_output(schema, method=ask.helper, include_raw=True, **options)
+        return _Runnable(structured, messages, {}, _structured_reply)
     return _Runnable(llm, messages, options, _plain_reply)
+
+
+def _structured_reply(answer: Mapping[str, Any]) -> Reply:
+    """The object and the message it came in; without `include_raw`, the parsing error is what a user gets."""
+    error = answer["parsing_error"]
+    return replace(
+        _plain_reply(answer["raw"]), data=answer["parsed"], raised=None if error is None else raised(error)
+    )
 
 
 def _data_reply(data: Any) -> Reply:

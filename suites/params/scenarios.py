@@ -175,7 +175,7 @@ reasoning = Scenario(
     ask=chat(
         {
             "messages": [_user("Reply with only the number: what is 17 plus 24?")],
-            "max_completion_tokens": 96,
+            "max_completion_tokens": 64,
             "reasoning_effort": "low",
         },
         _USAGE,
@@ -291,6 +291,16 @@ empty_answer = _messages(
     "assistant-empty",
     "A conversation in which the assistant once said nothing.",
     [_user("Name one beast."), {"role": "assistant", "content": ""}, _user("Name one bird.")],
+)
+empty_tail = _messages(
+    "assistant-tail",
+    "A conversation that ends with an empty message of the assistant, as interfaces keep it for the answer.",
+    [_user("Name one beast."), {"role": "assistant", "content": ""}],
+)
+system_alone = _messages(
+    "system-alone",
+    "A system message and nothing else.",
+    [{"role": "system", "content": "Reply with only the word: pong"}],
 )
 names = _messages(
     "names",

@@ -284,6 +284,32 @@ def an_empty_answer_may_stand_in_the_past(observation: Observation) -> Violation
 
 
 @rule(
+    "params.empty-tail-accepted",
+    level="spec",
+    source=f"{_SOURCE}: messages in any order; abdulmominsakib/localmind#11",
+    breaks="Interfaces that keep an empty message for the answer raise.",
+    answers=("cr-empty-assistant-tail",),
+    when=_is("assistant-tail"),
+)
+def a_conversation_may_end_with_an_empty_answer(observation: Observation) -> Violations:
+    """The last message may be an empty one of the assistant."""
+    yield from _refused(observation)
+
+
+@rule(
+    "params.system-alone-accepted",
+    level="spec",
+    source=f"{_SOURCE}: messages, one or more, of any role; verl-project/verl#7725",
+    breaks="Programs that put their whole prompt into the system message raise.",
+    answers=("cr-system-only",),
+    when=_is("system-alone"),
+)
+def a_system_message_may_stand_alone(observation: Observation) -> Violations:
+    """A conversation may be one system message."""
+    yield from _refused(observation)
+
+
+@rule(
     "params.names-accepted",
     level="must",
     source=f"{_SOURCE}: messages[].name; the Groq documentation, OpenAI compatibility",

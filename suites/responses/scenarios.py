@@ -101,7 +101,7 @@ response_capped = Scenario(
 response_tool = Scenario(
     id="response-tool",
     sentence="A question that a function, described in the flat form, can answer.",
-    ask=Ask("responses", {"input": _FERRY_QUESTION, "tools": [_FERRY], "max_output_tokens": 64}),
+    ask=Ask("responses", {"input": _FERRY_QUESTION, "tools": [_FERRY], "max_output_tokens": 48}),
     needs=_NEEDS | {"tools"},
 )
 
@@ -179,7 +179,7 @@ def _tool_result(seen: Observation) -> Ask:
     if not results:
         raise NoFollowUpError("the model called no tool")
     items = _with_output(seen, *results)
-    return Ask("responses", {"input": items, "tools": [_FERRY], "max_output_tokens": 64})
+    return Ask("responses", {"input": items, "tools": [_FERRY], "max_output_tokens": 48})
 
 
 def _next_turn(seen: Observation) -> Ask:
@@ -207,7 +207,7 @@ response_replay = Scenario(
 response_tool_result = Scenario(
     id="response-tool-result",
     sentence="The answer's own function call with its output as the next turn's input.",
-    ask=FollowUp("responses", "response-tool", _tool_result),
+    ask=FollowUp("responses", "response-tool", _tool_result, tokens=48),
     needs=_NEEDS | {"tools"},
     clients=_RAW,
 )
@@ -236,7 +236,7 @@ response_next_turn = Scenario(
 response_kept = Scenario(
     id="response-kept",
     sentence="A kept response, asked for by its id.",
-    ask=FollowUp("responses", "response-story", _kept),
+    ask=FollowUp("responses", "response-story", _kept, tokens=0),
     needs=_NEEDS | {"stored-responses"},
     modes=PLAIN_ONLY,
     clients=_RAW,

@@ -10,10 +10,10 @@ beside_tool = Scenario(
             "messages": [
                 {
                     "role": "user",
-                    "content": "Count from 1 to 40, separated by spaces, in digits, nothing else.",
+                    "content": "Count from 1 to 30, separated by spaces, in digits, nothing else.",
                 }
             ],
-            "max_tokens": 128,
+            "max_tokens": 64,
             "tools": [
                 {
                     "type": "function",

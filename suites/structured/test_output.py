@@ -67,6 +67,7 @@ def _documents(answer: Answer) -> Iterator[tuple[str | None, AnswerChoice]]:
         "cr-json-schema-rejected",
         "lc-json-schema-default",
         "ds-json-schema",
+        "er-rf-stream",
     ),
     when=_wants_json,
 )

@@ -78,7 +78,7 @@ parallel_calls = Scenario(
                     "content": "Call get_weather for Reykjavik and get_clock for Nairobi, both at once.",
                 }
             ],
-            "max_tokens": 80,
+            "max_tokens": 64,
             "tools": [_GET_WEATHER, _GET_CLOCK],
             "parallel_tool_calls": True,
         },

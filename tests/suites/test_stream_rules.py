@@ -72,6 +72,11 @@ def set_usage(events: Any, **values: object) -> None:
     events[-1]["usage"].update(values)
 
 
+def insert_reasoning(events: Any) -> None:
+    events.insert(1, chunk(events[1], reasoning_content="hm"))
+    set_usage(events, completion_tokens_details={"reasoning_tokens": 1})
+
+
 FRAGMENT = {"index": 0, "function": {"arguments": "{}"}}
 CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
 
@@ -248,7 +253,7 @@ def test_legal_variations_pass(lies: Lies, scenario: str, variation: Callable[[b
 @pytest.mark.parametrize(
     "variation",
     [
-        lambda events: events.insert(1, chunk(events[1], reasoning_content="hm")),
+        insert_reasoning,
         lambda events: events.insert(1, chunk(events[1])),
         lambda events: events.insert(0, chunk(events[0])),
         lambda events: set_texts(events, ["ha", "ha", "ha"]),
