@@ -42,6 +42,7 @@ def settings_of(
     level: Level,
     *,
     profile: Profile = "standard",
+    repeat: int = 1,
     budget: Budget | None = None,
     rpm: int | None = None,
     concurrency: int = 4,
@@ -51,7 +52,7 @@ def settings_of(
     if profile == "full":
         names = (*names, *(f"{name}-async" for name in names if not name.endswith("-async")))
     return Settings(
-        checked_clients(names), modes_of(modes), level, profile, budget or Budget(), rpm, concurrency
+        checked_clients(names), modes_of(modes), level, profile, repeat, budget or Budget(), rpm, concurrency
     )
 
 

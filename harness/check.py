@@ -16,6 +16,7 @@ from harness.evidence import Observation
 from harness.first_answer import raise_if_nothing_to_judge
 from harness.judge import idle_waivers, judge, left_out
 from harness.observe import Allowance, Observer, observer
+from harness.parameters import parameter_verdicts
 from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
 from harness.run import Run, exchange_log
@@ -35,6 +36,7 @@ class Settings:
     modes: Sequence[Mode] = BOTH_MODES
     level: Level = "spec"
     profile: Profile = "standard"
+    repeat: int = 1
     budget: Budget = Budget()
     rpm: int | None = None
     concurrency: int = 4
@@ -76,7 +78,7 @@ class Check:
     @cached_property
     def calls(self) -> Mapping[Key, Call]:
         """The calls of the plan, in its order."""
-        return {(call.scenario.id, call.client, call.mode): call for call in self.planned.calls}
+        return {(call.scenario.name, call.client, call.mode): call for call in self.planned.calls}
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
@@ -124,6 +126,7 @@ class Check:
             self.target,
             self._in_order(),
             verdicts,
+            parameters=parameter_verdicts(content.rules().values(), verdicts, self._in_order()),
             started=self.started,
             finished=now(),
             level=self.settings.level,
@@ -143,7 +146,7 @@ class Check:
         while waiting := [call for key, call in self.calls.items() if key not in self.observations]:
             ready = [(call, self._before(call)) for call in waiting if not self._awaits_another(call)]
             for seen in self.observer.observe_all(ready, self.settings.concurrency):
-                self.observations[seen.scenario.id, seen.client, seen.mode] = seen
+                self.observations[seen.scenario.name, seen.client, seen.mode] = seen
                 yield seen
 
     def _before(self, call: Call) -> Observation | None:
@@ -178,6 +181,7 @@ def plan_for(target: Target, settings: Settings) -> Plan:
         settings.modes,
         claims=target.claims,
         profile=settings.profile,
+        repeat=settings.repeat,
         budget=settings.budget,
     )
     if not planned.calls:

@@ -69,6 +69,9 @@ def check(
         Literal["smoke", "standard", "full"],
         typer.Option(help="The founding calls alone, everything, or everything through async clients too."),
     ] = "standard",
+    repeat: Annotated[
+        int, typer.Option(min=1, max=100, help="Ask what depends on chance so often, and tell rates.")
+    ] = 1,
     budget_requests: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="Ask for at most so many tokens.")] = None,
     rpm: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests a minute.")] = None,
@@ -91,6 +94,7 @@ def check(
         modes,
         level,
         profile=profile,
+        repeat=repeat,
         budget=Budget(budget_requests, budget_tokens),
         rpm=rpm,
         concurrency=concurrency,
@@ -221,6 +225,7 @@ def rules(
 ) -> None:
     """List the rules, or explain one."""
     from harness import content
+    from harness.deviations import ledger
 
     known = content.rules()
     if rule_id is None:
@@ -236,6 +241,8 @@ def rules(
         f"{rule.sentence}\n\n  id      {rule.id}\n  level   {rule.level}\n"
         f"  breaks  {rule.breaks}\n  source  {rule.source}"
     )
+    for row in rule.answers:
+        typer.echo(f"  catches {row}: {ledger().rows[row].symptom}")
 
 
 @app.command()

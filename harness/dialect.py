@@ -1,9 +1,10 @@
 """A dialect: what an endpoint is known to do differently, as data with a reason for each difference.
 
-One TOML file per dialect in `harness/dialects/`; its waivers have the shape of those in likewise.toml.
+One TOML file per dialect in `harness/dialects/`.
 """
 
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,13 +13,39 @@ from harness.target import Waiver
 _FOLDER = Path(__file__).parent / "dialects"
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an endpoint does where OpenAI does something else, why that is accepted, and what it violates."""
+
+    id: str
+    difference: str
+    reason: str
+    waivers: tuple[Waiver, ...]
+
+
 def dialects() -> tuple[str, ...]:
     """The names of all dialects."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 @cache
-def waivers_of(dialect: str) -> tuple[Waiver, ...]:
+def differences_of(dialect: str) -> tuple[Difference, ...]:
     """What a dialect declares."""
     declared = tomllib.loads((_FOLDER / f"{dialect}.toml").read_text(encoding="utf-8"))
-    return tuple(Waiver(**waiver) for waiver in declared.get("waivers", ()))
+    return tuple(
+        Difference(
+            entry["id"],
+            entry["difference"],
+            entry["reason"],
+            tuple(
+                Waiver(reason=f"{entry['id']}: {entry['difference']} {entry['reason']}", **waived)
+                for waived in entry.get("waives", ())
+            ),
+        )
+        for entry in declared.get("differences", ())
+    )
+
+
+def waivers_of(dialect: str) -> tuple[Waiver, ...]:
+    """What the differences of a dialect violate."""
+    return tuple(waiver for difference in differences_of(dialect) for waiver in difference.waivers)

@@ -1,12 +1,18 @@
-"""The effect of an answer on a client's user: what the client made of the wire, observed and not assumed."""
+"""The effect of an answer on a client's user: what the client made of the wire, observed and not assumed.
 
-from typing import Literal, TypeAlias
+From the gravest: the client raises; it is silently wrong, in the text, the tool calls, the finish reason or
+the token counts; it differs in what identifies the answer; its user is unaffected. What gives no chat answer
+is not compared.
+"""
+
+from typing import Literal, TypeAlias, get_args
 
 from harness.clients.reply import Reply, ToolCall
 from harness.evidence import NotJudgedError, Observation, shown
 from harness.evidence.chat import Answer
 
-Effect: TypeAlias = Literal["unaffected", "silently wrong", "raises", "not compared"]
+Effect: TypeAlias = Literal["raises", "silently wrong", "differs", "unaffected", "not compared"]
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
 
 
 def effect_of(seen: Observation) -> tuple[Effect, str]:
@@ -18,11 +24,14 @@ def effect_of(seen: Observation) -> tuple[Effect, str]:
         answer = Answer.of(seen)
     except NotJudgedError:
         return "not compared", ""
-    lost = ", ".join(_differences(answer, seen.reply))
-    return ("silently wrong", lost) if lost else ("unaffected", "")
+    wrong, different = _wrong(answer, seen.reply), _different(answer, seen.reply)
+    if wrong:
+        return "silently wrong", ", ".join(wrong)
+    return ("differs", ", ".join(different)) if different else ("unaffected", "")
 
 
-def _differences(answer: Answer, reply: Reply) -> list[str]:
+def _wrong(answer: Answer, reply: Reply) -> list[str]:
+    """What a user acts on and got otherwise than it was sent."""
     if not answer.choices:
         return []
     wire = answer.choices[0]
@@ -37,7 +46,17 @@ def _differences(answer: Answer, reply: Reply) -> list[str]:
         told.append(
             ("completion tokens", answer.usage.get("completion_tokens"), counts and counts.completion_tokens)
         )
-    return [f"{what} {shown(got)} for {shown(sent)}" for what, sent, got in told if sent != got]
+    return [_said(*one) for one in told if one[1] != one[2]]
+
+
+def _different(answer: Answer, reply: Reply) -> list[str]:
+    """What tells this answer from others and is not as it was sent."""
+    told = [("id", answer.id, reply.response_id), ("model", answer.model, reply.model)]
+    return [_said(*one) for one in told if one[1] != one[2]]
+
+
+def _said(what: str, sent: object, got: object) -> str:
+    return f"{what} {shown(got)} for {shown(sent)}"
 
 
 def _names(calls: tuple[ToolCall, ...]) -> list[str | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from harness.evidence import Evidence, NotJudgedError, Observation, shown
 from harness.rule import Level, Rule, Violation
@@ -50,7 +51,7 @@ def can_ask(client: str, scenario: Scenario) -> bool:
 
 def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:
     """What the rule says of the cell."""
-    observations = [lookup(cell.scenario.id, cell.client, mode) for mode in cell.modes]
+    observations = [lookup(cell.scenario.name, cell.client, mode) for mode in cell.modes]
     if any(not seen.is_claimed and seen.is_clean_refusal for seen in observations):
         response = observations[0].response
         said = f"not claimed, and refused cleanly: HTTP {response.status} {shown(response.body)}"
@@ -73,7 +74,7 @@ def judge(
     today: date | None = None,
 ) -> Iterator[Verdict]:
     """Every verdict that the rules give on these observations."""
-    found = {(seen.scenario.id, seen.client, seen.mode): seen for seen in observations}
+    found = {(seen.scenario.name, seen.client, seen.mode): seen for seen in observations}
     today = today or date.today()
 
     def lookup(scenario: str, client: str, mode: Mode) -> Observation:
@@ -90,8 +91,8 @@ def left_out(
     rules: Iterable[Rule], calls: Iterable[tuple[Scenario, str, Mode]], observations: Iterable[Observation]
 ) -> Iterator[Verdict]:
     """A skipped verdict for each cell that a rule could not judge because the budget left a call out."""
-    found = {(seen.scenario.id, seen.client, seen.mode) for seen in observations}
-    missing = {(scenario.id, client, mode): scenario for scenario, client, mode in calls}
+    found = {(seen.scenario.name, seen.client, seen.mode) for seen in observations}
+    missing = {(scenario.name, client, mode): scenario for scenario, client, mode in calls}
     for rule in rules:
         for (scenario_id, client, mode), scenario in missing.items():
             for modes in rule.cells(scenario):
@@ -120,7 +121,7 @@ def idle_waivers(
 def _observed_cells(rule: Rule, found: Mapping[tuple[str, str, Mode], Observation]) -> Iterator[Cell]:
     for (_, client, mode), seen in found.items():
         for modes in rule.cells(seen.scenario):
-            if modes[0] is mode and all((seen.scenario.id, client, other) in found for other in modes):
+            if modes[0] is mode and all((seen.scenario.name, client, other) in found for other in modes):
                 yield Cell(seen.scenario, client, modes)
 
 
@@ -129,7 +130,7 @@ Place: TypeAlias = tuple[str, Level, str, str, str, str]
 
 
 def _place(rule: Rule, cell: Cell) -> Place:
-    return rule.id, rule.level, rule.surface, cell.scenario.id, cell.client, cell.mode
+    return rule.id, rule.level, rule.surface, cell.scenario.name, cell.client, cell.mode
 
 
 def _judged(
@@ -147,6 +148,8 @@ def _judged(
     if not violations:
         return Verdict(*place, Outcome.PASS)
     standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
+    urls = [seen.exchange.request.url for seen in observations]
+    standing = [waiver for waiver in standing if all(_is_of_path(waiver, url) for url in urls)]
     left = tuple(violation for violation in violations if not _waiver_of(violation, standing))
     if left:
         waived = len(violations) - len(left)
@@ -171,6 +174,10 @@ def _sentence(violation: Violation) -> str:
 
 def _stands(waiver: Waiver, today: date) -> bool:
     return waiver.expires is None or today <= waiver.expires
+
+
+def _is_of_path(waiver: Waiver, url: str) -> bool:
+    return waiver.path is None or urlsplit(url).path.endswith(waiver.path)
 
 
 def _waiver_of(violation: Violation, waivers: Iterable[Waiver]) -> Waiver | None:

@@ -25,7 +25,7 @@ def observed_claims(scenarios: Mapping[str, Scenario], verdicts: Iterable[Verdic
     """
     outcomes: dict[str, set[Outcome]] = {name: set() for name in CAPABILITIES}
     for verdict in verdicts:
-        scenario = scenarios.get(verdict.scenario)
+        scenario = scenarios.get(verdict.scenario.partition("#")[0])
         is_minor = verdict.outcome is Outcome.FAIL and not verdict.counts_at("spec")
         for name in scenario.needs if scenario and not is_minor else ():
             outcomes[name].add(verdict.outcome)

@@ -1,7 +1,7 @@
 """A plan: everything that a run will ask, and what that may cost, known before the first request."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from harness.judge import can_ask
@@ -68,13 +68,27 @@ def plan(
     *,
     claims: frozenset[str],
     profile: Profile,
+    repeat: int,
     budget: Budget,
 ) -> Plan:
-    """What to ask: the founding calls, then what is claimed, then one probe of each thing that is not."""
+    """What to ask: the founding calls, then what is claimed, then one probe of each thing that is not.
+
+    Last, what depends on chance is asked again until it has been asked `repeat` times.
+    """
     chosen = [scenario for scenario in scenarios if scenario.is_dropin or profile != "smoke"]
     ordered = sorted(chosen, key=lambda one: (not one.is_dropin, isinstance(one.ask, FollowUp)))
     claimed = [scenario for scenario in ordered if scenario.needs <= claims]
-    calls = [*_claimed(claimed, clients, modes), *_probes(ordered, clients, modes, claims)]
+    again = [
+        replace(scenario, repetition=repetition)
+        for repetition in range(1, repeat)
+        for scenario in claimed
+        if scenario.depends_on_chance
+    ]
+    calls = [
+        *_claimed(claimed, clients, modes),
+        *_probes(ordered, clients, modes, claims),
+        *_claimed(again, clients, modes),
+    ]
     return _within(budget, calls)
 
 
@@ -114,6 +128,6 @@ def _within(budget: Budget, calls: Iterable[Call]) -> Plan:
         if is_too_much or lacks_its_start:
             left_out.append(call)
         else:
-            kept[call.scenario.id, call.client, call.mode] = call
+            kept[call.scenario.name, call.client, call.mode] = call
             tokens += call.tokens
     return Plan(tuple(kept.values()), tuple(left_out))

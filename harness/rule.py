@@ -66,6 +66,7 @@ class Rule:
     reads: type[Evidence]
     check: Callable[[Any], Violations]
     when: Callable[[Scenario], bool]
+    effect_of: str
 
     @property
     def surface(self) -> str:
@@ -96,12 +97,14 @@ def rule(
     breaks: str,
     answers: tuple[str, ...] = (),
     when: Callable[[Scenario], bool] = lambda scenario: bool(scenario.id),
+    effect_of: str = "",
 ) -> Callable[[Callable[..., Violations]], Rule]:
     """Make a rule of a function.
 
     `rule_id` is stable and starts with its surface and a dot; `source` names the public document or
     observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `answers`
-    names the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios.
+    names the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios;
+    `effect_of` names the request parameter that is honoured where the rule holds and ignored where not.
     """
 
     def make(check: Callable[..., Violations]) -> Rule:
@@ -116,6 +119,7 @@ def rule(
             reads=typing.get_type_hints(check)[parameter],
             check=check,
             when=when,
+            effect_of=effect_of,
         )
 
     return make

@@ -6,13 +6,15 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 
 from harness import content, run
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
-from harness.dialect import dialects, waivers_of
+from harness.dialect import Difference, dialects, differences_of
 from harness.rule import LEVELS, Rule
 from harness.scenario import PATHS, Ask, FollowUp, Http, Scenario
+from harness.stream_machine import CHAT, RESPONSES, ChatDefect, ResponseDefect, defect_name, markdown
 from harness.target import CAPABILITIES, presets
 
 _GENERATED = "<!-- Made by `make docs` from the suites; edit those. -->"
@@ -28,6 +30,7 @@ def pages() -> Mapping[str, str]:
         "scenarios.md": _page(_scenarios_page(scenarios)),
         "dialects.md": _page(_dialects_page()),
         "deviations.md": _page(_deviations_page(ledger(), rules)),
+        "streams.md": _page(_streams_page()),
     }
 
 
@@ -128,23 +131,46 @@ def _asked(scenario: Scenario) -> str:
             return f"{method} {path}"
 
 
+def _streams_page() -> Iterator[str]:
+    yield "# Streams"
+    yield (
+        "What may follow what in a stream, as the state machines that judge it. A row is a state, a column "
+        "an event; a cell says which state is next (`·`: the same) and which defects the event shows there. "
+        "The first table of each section follows the stream as a whole, the others each of its parts."
+    )
+    yield "## Chat completions"
+    yield from (markdown(CHAT), _defects(ChatDefect))
+    yield "## Responses"
+    yield from (markdown(RESPONSES), _defects(ResponseDefect))
+
+
+def _defects(defects: Iterable[Enum]) -> str:
+    rows = [(f"`{defect_name(defect)}`", _text(str(defect.value))) for defect in defects]
+    return _table(("defect", "what had to come instead"), rows)
+
+
 def _dialects_page() -> Iterator[str]:
     yield "# Dialects"
     yield (
-        "A dialect names what an endpoint is known to do differently. What fails there and nowhere else is "
-        "waived, with the reason given here: it is counted and shown, and does not become a pass."
+        "A dialect declares what an endpoint is known to do differently. What fails there and nowhere else "
+        "is waived, with the reason given here: it is counted and shown, and does not become a pass."
     )
     for dialect in dialects():
         yield f"## {dialect}"
         rows = [
-            (
-                f"[{waiver.rule}](rules.md#{_anchor(waiver.rule)})",
-                f"`{waiver.pointer}`" if waiver.pointer else "anywhere",
-                _text(waiver.reason),
-            )
-            for waiver in waivers_of(dialect)
+            (each.id, _text(each.difference), _text(each.reason), "; ".join(_waived(each)))
+            for each in differences_of(dialect)
         ]
-        yield _table(("rule", "where", "reason"), rows) if rows else "It declares no difference."
+        head = ("id", "what it does", "why that is accepted", "what it violates, and where")
+        yield _table(head, rows) if rows else "It declares no difference."
+
+
+def _waived(difference: Difference) -> Iterator[str]:
+    if not difference.waivers:
+        yield "no rule"
+    for waiver in difference.waivers:
+        places = [f"`{place}`" for place in (waiver.path, waiver.pointer) if place]
+        yield " ".join([f"[{waiver.rule}](rules.md#{_anchor(waiver.rule)})", *places])
 
 
 def _deviations_page(known: Ledger, rules: Sequence[Rule]) -> Iterator[str]:

@@ -20,6 +20,8 @@ from harness import __version__
 from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
+from harness.parameters import ParameterVerdict
+from harness.rates import Rate, rates
 from harness.rule import Level
 from harness.scenario import Mode
 from harness.target import Target
@@ -103,6 +105,8 @@ class Run:
     requests: list[RequestSummary]
     tokens: Tokens
     dropin: list[Dropin]
+    parameters: list[ParameterVerdict]
+    rates: list[Rate]
     notes: list[str]
     verdicts: list[Verdict]
 
@@ -124,6 +128,7 @@ def summarised(
     observations: Sequence[Observation],
     verdicts: Sequence[Verdict],
     *,
+    parameters: Iterable[ParameterVerdict],
     started: str,
     finished: str,
     level: Level,
@@ -147,6 +152,8 @@ def summarised(
         requests=[_request(seen) for seen in observations],
         tokens=_tokens(observations),
         dropin=list(dropin_table(observations, verdicts)),
+        parameters=list(parameters),
+        rates=list(rates(verdicts)),
         notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],
         verdicts=list(verdicts),
     )
@@ -158,13 +165,13 @@ def dropin_table(observations: Iterable[Observation], verdicts: Sequence[Verdict
     A rule about both modes breaks the streamed cell: the plain answer is what the stream is held against.
     """
     calls = [seen for seen in observations if seen.scenario.is_dropin]
-    dropin_ids = {seen.scenario.id for seen in calls}
+    dropin_names = {seen.scenario.name for seen in calls}
     for client, mode in dict.fromkeys((seen.client, seen.mode.value) for seen in calls):
         cell_modes = {mode, "both"} if mode == Mode.STREAM else {mode}
         cell = [
             verdict
             for verdict in verdicts
-            if verdict.scenario in dropin_ids and verdict.client == client and verdict.mode in cell_modes
+            if verdict.scenario in dropin_names and verdict.client == client and verdict.mode in cell_modes
         ]
         yield _dropin(client, mode, cell)
 
@@ -185,7 +192,7 @@ def _request(seen: Observation) -> RequestSummary:
     exchange = seen.exchange
     effect, effect_detail = effect_of(seen)
     return RequestSummary(
-        scenario=seen.scenario.id,
+        scenario=seen.scenario.name,
         client=seen.client,
         mode=seen.mode.value,
         status=exchange.response.status if exchange.response else None,
@@ -255,7 +262,7 @@ class ExchangeLog:
     def add(self, seen: Observation) -> None:
         """Append one observation."""
         line = {
-            "scenario": seen.scenario.id,
+            "scenario": seen.scenario.name,
             "client": seen.client,
             "client_version": seen.client_version,
             "mode": seen.mode.value,

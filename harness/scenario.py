@@ -91,6 +91,8 @@ class FollowUp:
 
 AnyAsk: TypeAlias = Ask | FollowUp | Http
 
+_BY_A_MODEL: tuple[Operation, ...] = ("chat", "completions", "responses")
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -98,7 +100,8 @@ class Scenario:
 
     `refused_with` holds the HTTP statuses with which OpenAI refuses such a request; empty where it answers.
     `needs` names the capabilities that a target must claim. `clients` is empty when every client can ask it.
-    `is_dropin` marks the calls of the founding promise, from which the drop-in table is made.
+    `is_dropin` marks the calls of the founding promise, from which the drop-in table is made. `repetition`
+    counts from 0 how often the run has asked it before, through the same client in the same mode.
     """
 
     id: str
@@ -109,6 +112,17 @@ class Scenario:
     modes: tuple[Mode, ...] = BOTH_MODES
     clients: frozenset[str] = frozenset()
     is_dropin: bool = False
+    repetition: int = 0
+
+    @property
+    def name(self) -> str:
+        """What observations and verdicts call it: the id, with the number of the try from the second on."""
+        return f"{self.id}#{self.repetition + 1}" if self.repetition else self.id
+
+    @property
+    def depends_on_chance(self) -> bool:
+        """Whether a model answers, which may say something else when it is asked again."""
+        return isinstance(self.ask, Ask) and any(map(self.is_answered_by, _BY_A_MODEL))
 
     @property
     def is_answered(self) -> bool:

@@ -691,6 +691,11 @@ def markdown(table: Table) -> str:
     return "\n\n".join("\n".join(_rows(table, list(machine))) for machine in machines)
 
 
+def defect_name(defect: Enum) -> str:
+    """A defect as the documentation names it."""
+    return defect.name.lower().replace("_", "-")
+
+
 def _rows(table: Table, states: list[Enum]) -> Iterator[str]:
     signals = list(table[states[0]])
     yield f"| after | {' | '.join(str(signal.value) for signal in signals)} |"
@@ -702,5 +707,5 @@ def _rows(table: Table, states: list[Enum]) -> Iterator[str]:
 
 def _cell(state: Enum, move: Move) -> str:
     to = "·" if move.to is state else f"→ {move.to.value}"
-    defects = ", ".join(f"`{defect.name.lower().replace('_', '-')}`" for defect in move.defects)
+    defects = ", ".join(f"`{defect_name(defect)}`" for defect in move.defects)
     return f"{to} {defects}".strip()

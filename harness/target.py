@@ -88,13 +88,15 @@ class Waiver:
     """A deviation that the user accepts, with the reason.
 
     `rule` is the rule's id; `pointer` is a glob over JSON pointers (RFC 6901) such as
-    "/choices/*/message/content" (None: anywhere). From the day after `expires` on it counts no more.
+    "/choices/*/message/content" (None: anywhere); `path` is where the request went, below the base URL
+    (None: anywhere). From the day after `expires` on it counts no more.
     """
 
     rule: str
     reason: str
     pointer: str | None = None
     expires: date | None = None
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,19 +382,25 @@ def _base_url(preset: Preset, table: Table) -> str:
 def _waivers(table: Table) -> tuple[Waiver, ...]:
     waivers: list[Waiver] = []
     for entry in table.tables("waivers"):
-        entry.refuse_other_keys_than(["rule", "reason", "pointer", "expires"])
+        entry.refuse_other_keys_than(["rule", "reason", "pointer", "expires", "path"])
         waiver = Waiver(
             entry.required_text("rule"),
             entry.required_text("reason"),
             entry.pointer("pointer"),
             entry.day("expires"),
+            entry.path("path"),
         )
-        if any((waiver.rule, waiver.pointer) == (other.rule, other.pointer) for other in waivers):
+        if any(_what(waiver) == _what(other) for other in waivers):
             raise entry.mistake(
-                ("rule",), "each rule and pointer once", next_step="Take out one of the two waivers."
+                ("rule",), "each rule, pointer and path once", next_step="Take out one of the two waivers."
             )
         waivers.append(waiver)
     return tuple(waivers)
+
+
+def _what(waiver: Waiver) -> tuple[str, str | None, str | None]:
+    """What a waiver covers."""
+    return waiver.rule, waiver.pointer, waiver.path
 
 
 def _preset(table: Table) -> Preset:

@@ -165,6 +165,13 @@ class Table:
             raise self.mistake((key,), 'a JSON pointer such as "/choices/*/message/content"')
         return text
 
+    def path(self, key: str) -> str | None:
+        """A path below a base URL."""
+        text = self.text(key)
+        if text is not None and not text.startswith("/"):
+            raise self.mistake((key,), 'a path such as "/chat/completions"')
+        return text
+
     def day(self, key: str) -> date | None:
         """A day without a time."""
         value = self.values.get(key)

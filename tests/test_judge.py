@@ -84,10 +84,16 @@ def test_a_waiver_that_covers_the_place_waives_with_its_reason(pointer: str | No
         Waiver("test.rule", "elsewhere", "/choices/*/message"),
         Waiver("test.rule", "one step only", "/choices/*"),
         Waiver("test.rule", "over", expires=date(2026, 11, 23)),
+        Waiver("test.rule", "other requests", path="/responses"),
     ],
 )
 def test_a_waiver_of_something_else_waives_nothing(waiver: Waiver) -> None:
     assert judged(make([BAD]), waiver).outcome is Outcome.FAIL
+
+
+def test_a_waiver_may_be_for_the_requests_to_one_path() -> None:
+    waiver = Waiver("test.rule", "here", path="/chat/completions")
+    assert judged(make([BAD]), waiver).outcome is Outcome.WAIVED
 
 
 def test_a_waiver_holds_until_its_last_day() -> None:

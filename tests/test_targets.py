@@ -330,12 +330,17 @@ MISTAKES = {
     "waiver-with-an-unknown-key": (
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", expire = 2027-01-31}}]',
         "likewise.toml:4: targets.gateway.waivers[0].expire: expected one of the keys rule, reason, pointer,"
-        ' expires, found "expire". Did you mean "expires"?',
+        ' expires, path, found "expire". Did you mean "expires"?',
     ),
     "waiver-pointer": (
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", pointer = "choices"}}]',
         "likewise.toml:4: targets.gateway.waivers[0].pointer: expected a JSON pointer such as"
         ' "/choices/*/message/content", found "choices". Correct that line.',
+    ),
+    "waiver-path": (
+        f'{GATEWAY}waivers = [{{rule = "r", reason = "s", path = "models"}}]',
+        "likewise.toml:4: targets.gateway.waivers[0].path: expected a path such as"
+        ' "/chat/completions", found "models". Correct that line.',
     ),
     "waiver-expiry-in-quotes": (
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", expires = "2027-01-31"}}]',
@@ -349,7 +354,7 @@ MISTAKES = {
     ),
     "waiver-twice": (
         f'{GATEWAY}waivers = [\n  {{rule = "r", reason = "s"}},\n  {{rule = "r", reason = "t"}},\n]',
-        "likewise.toml:6: targets.gateway.waivers[1].rule: expected each rule and pointer once,"
+        "likewise.toml:6: targets.gateway.waivers[1].rule: expected each rule, pointer and path once,"
         ' found "r". Take out one of the two waivers.',
     ),
     "control-characters": (
@@ -602,7 +607,7 @@ RIGHT = {
     "dialect": "'openai'",
     "claims": "['tools', 'embeddings']",
     "embedding_model": "'e'",
-    "waivers": "[{rule = 'r', reason = 's', pointer = '/p', expires = 2027-01-31}]",
+    "waivers": "[{rule = 'r', reason = 's', pointer = '/p', path = '/q', expires = 2027-01-31}]",
     "region": "'finance'",
     "resource": "'r'",
 }

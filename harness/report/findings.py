@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TypeAlias
 
 from harness import content
+from harness.effect import EFFECTS, Effect
 from harness.report.text import one_line, plural
 from harness.rule import LEVELS, Level, Violation
-from harness.run import Dropin, DropinState, Run
+from harness.run import Dropin, DropinState, RequestSummary, Run
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
 
@@ -21,6 +22,7 @@ SYMBOLS: Mapping[DropinState, str] = {"works": "✓", "breaks": "✗", "not judg
 """Beside their words, so that the drop-in table is read at a glance and never by colour alone."""
 
 _NAME_CHARS = 200
+_CELLS_OF_A_PARAMETER = 3
 _UNKNOWN_RULE = "A rule that this version does not know."
 
 
@@ -177,6 +179,60 @@ def dropin_reasons(run: Run) -> tuple[tuple[Dropin, tuple[str, ...]], ...]:
     return tuple(
         (group[0], tuple(f"{cell.client} {cell.mode}" for cell in group)) for group in groups.values()
     )
+
+
+def parameters_by_answer(run: Run) -> Mapping[str, tuple[str, ...]]:
+    """What became of the request parameters with a visible effect: for each answer the parameters.
+
+    A parameter that fared differently from cell to cell stands with them: `stop (stop openai stream)`.
+    """
+    answers = Counter(found.parameter for found in run.parameters)
+    groups: dict[str, list[str]] = {}
+    for found in run.parameters:
+        where = f" ({_listed(found.cells, _CELLS_OF_A_PARAMETER)})" if answers[found.parameter] > 1 else ""
+        groups.setdefault(found.answer, []).append(f"{found.parameter}{where}")
+    return {answer: tuple(names) for answer, names in groups.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEffect:
+    """What a client, with its version, made of the answers that a finding is about, at worst."""
+
+    client: str
+    effect: Effect
+    detail: str
+
+    @property
+    def sentence(self) -> str:
+        """`openai 3.54.0 raises: TypeError: …`."""
+        return f"{self.client}: {self.effect}{f' ({self.detail})' if self.detail else ''}"
+
+
+def client_effects(run: Run, finding: Finding) -> tuple[ClientEffect, ...]:
+    """What each client made of the scenarios and modes in which a rule fails."""
+    places = {(verdict.scenario, mode) for verdict in finding.failed for mode in _modes(verdict)}
+    worst: dict[str, RequestSummary] = {}
+    for request in run.requests:
+        known = worst.get(request.client)
+        if (request.scenario, request.mode) in places and (known is None or _rank(request) < _rank(known)):
+            worst[request.client] = request
+    return tuple(
+        ClientEffect(run.environment.clients.get(client, client), request.effect, request.effect_detail)
+        for client, request in worst.items()
+    )
+
+
+def _modes(verdict: Verdict) -> tuple[str, ...]:
+    return ("plain", "stream") if verdict.mode == "both" else (verdict.mode,)
+
+
+def _rank(request: RequestSummary) -> int:
+    return EFFECTS.index(request.effect)
+
+
+def rates_of(run: Run, rule_id: str) -> tuple[str, ...]:
+    """The rates at which a rule failed where the run asked several times, as sentences."""
+    return tuple(rate.sentence for rate in run.rates if rate.rule == rule_id)
 
 
 def outcome_counts(run: Run) -> Mapping[Outcome, int]:

@@ -15,6 +15,7 @@ from harness.report.findings import (
     Kind,
     answer,
     cells,
+    client_effects,
     cost_sentence,
     counts_sentence,
     curls,
@@ -22,6 +23,8 @@ from harness.report.findings import (
     dropin_reasons,
     dropin_rows,
     findings,
+    parameters_by_answer,
+    rates_of,
     reasons,
     shown_cell,
     target_line,
@@ -65,6 +68,15 @@ def _blocks(run: Run) -> Iterator[str]:
     for finding in findings(run):
         yield _finding(finding, run, repeats)
     yield from _reasons(run)
+    yield from _parameters(run)
+
+
+def _parameters(run: Run) -> Iterator[str]:
+    """What became of the request parameters that have a visible effect."""
+    groups = parameters_by_answer(run)
+    if groups:
+        lines = [f"- {answer_}: {_code(', '.join(names), _TEXT_CHARS)}" for answer_, names in groups.items()]
+        yield "\n".join(["### Request parameters", "", *lines]) + "\n"
 
 
 def _dropin(run: Run) -> Iterator[str]:
@@ -95,6 +107,8 @@ def _finding(finding: Finding, run: Run, repeats: Mapping[Cell, str]) -> str:
     if rule.breaks:
         lines.append(f"- who breaks: {_prose(rule.breaks)}")
     lines.append(f"- cells: {_code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
+    lines += [f"- rate: {_code(rate, _TEXT_CHARS)}" for rate in rates_of(run, rule.id)[:_KINDS]]
+    lines += [f"- client {_code(effect.sentence, _TEXT_CHARS)}" for effect in client_effects(run, finding)]
     for kind in finding.kinds[:_KINDS]:
         lines += _kind(kind)
     if len(finding.kinds) > _KINDS:

@@ -13,6 +13,7 @@ from harness.report.findings import (
     SYMBOLS,
     Finding,
     cells,
+    client_effects,
     cost_sentence,
     counts_sentence,
     curls,
@@ -20,6 +21,8 @@ from harness.report.findings import (
     dropin_reasons,
     dropin_rows,
     findings,
+    parameters_by_answer,
+    rates_of,
     reasons,
     shown_cell,
     summary_line,
@@ -50,6 +53,7 @@ def render(run: Run, console: Console, folder: Path) -> None:
         _print_dropin(run, console)
     _print_findings(run, console)
     _print_reasons(run, console)
+    _print_parameters(run, console)
     console.print()
     console.print(Text(f"{counts_sentence(run)}. {cost_sentence(run)}."))
     for path in _written(folder):
@@ -79,7 +83,7 @@ def _print_findings(run: Run, console: Console) -> None:
     for finding in counted[:_FINDINGS]:
         console.print()
         console.print(Text(f"✗ {finding.rule.sentence}", "bold red"))
-        console.print(Padding(_finding(finding), (0, 0, 0, 2)))
+        console.print(Padding(_finding(finding, run), (0, 0, 0, 2)))
         curl = repeats.get(shown_cell(finding.example))
         if curl:
             # Unwrapped, so that it can be copied.
@@ -93,7 +97,7 @@ def _print_findings(run: Run, console: Console) -> None:
         console.print(Text(f"Beyond level {run.level}, which does not count, {len(beyond):,} more: {names}"))
 
 
-def _finding(finding: Finding) -> Table:
+def _finding(finding: Finding, run: Run) -> Table:
     rule = finding.rule
     grid = _grid()
 
@@ -104,6 +108,10 @@ def _finding(finding: Finding) -> Table:
     add("rule", f"{rule.id} ({rule.level}), in {len(finding.failed):,} of {plural(finding.judged, 'cell')}")
     add("who breaks", rule.breaks)
     add("cells", cells(finding.failed, _CELLS))
+    for rate in rates_of(run, rule.id)[:_KINDS]:
+        add("rate", rate)
+    for at, effect in enumerate(client_effects(run, finding)):
+        add("" if at else "clients", effect.sentence)
     for kind in finding.kinds[:_KINDS]:
         add("received", kind.first.received, "red")
         add("expected", kind.first.expected, "green")
@@ -128,6 +136,19 @@ def _print_reasons(run: Run, console: Console) -> None:
     if grid.row_count:
         console.print()
         console.print(grid)
+
+
+def _print_parameters(run: Run, console: Console) -> None:
+    """What became of the parameters, when not all of them were honoured."""
+    groups = parameters_by_answer(run)
+    if set(groups) <= {"honoured"}:
+        return
+    grid = _grid()
+    for answer, names in groups.items():
+        grid.add_row(answer, Text(one_line(", ".join(names), _TEXT_CHARS)))
+    console.print()
+    console.print(Text("Request parameters", "bold"))
+    console.print(grid)
 
 
 def _grid() -> Table:

@@ -114,12 +114,13 @@ def numbers_come_unless_base64_is_asked_for(embeddings: Embeddings) -> Violation
     source=f"{_SOURCE}: encoding_format",
     breaks="Whoever decodes base64 gets an array and raises; the Python SDK copes.",
     answers=("os-embeddings-base64", "em-base64-wrong-type"),
-    when=_asks("encoding_format"),
+    when=lambda scenario: scenario.params_for(Mode.PLAIN).get("encoding_format") == "base64",
+    effect_of="encoding_format",
 )
 def base64_comes_when_it_is_asked_for(embeddings: Embeddings) -> Violations:
     """Embeddings are base64 when that is asked for."""
     for entry in embeddings.entries:
-        if _encoding(embeddings) == "base64" and isinstance(entry.body.get("embedding"), list):
+        if isinstance(entry.body.get("embedding"), list):
             yield Violation(
                 received="an array of numbers", expected="base64", pointer=f"{entry.pointer}/embedding"
             )
@@ -191,6 +192,7 @@ def all_vectors_have_one_length(embeddings: Embeddings) -> Violations:
     breaks="Vector databases refuse the vector: it has another length than the index.",
     answers=("em-dimensions-ignored",),
     when=_asks("dimensions"),
+    effect_of="dimensions",
 )
 def vectors_have_the_dimensions_asked_for(embeddings: Embeddings) -> Violations:
     """An embedding has as many dimensions as were asked for."""

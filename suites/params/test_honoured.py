@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.evidence import NotJudgedError, Observation, parsed, shown
-from harness.evidence.chat import Answer, AnswerChoice, Chunk, ChunkStream, Pair, Parts
+from harness.evidence.chat import Answer, AnswerChoice, Chunk, ChunkStream, Completion, Pair, Parts
 from harness.rule import Violation, Violations, in_chunk, rule
 from harness.scenario import Ask, Mode, Scenario
 
@@ -54,6 +54,7 @@ def _overrun(answer: Answer, name: str) -> Violations:
     breaks="Costs and waiting times have no bound, and nothing says so.",
     answers=("cr-unknown-ignored",),
     when=_is("capped"),
+    effect_of="max_tokens",
 )
 def max_tokens_has_an_effect(answer: Answer) -> Violations:
     """max_tokens ends a long answer: it is not ignored."""
@@ -67,6 +68,7 @@ def max_tokens_has_an_effect(answer: Answer) -> Violations:
     breaks="LangChain sends max_tokens by this name: its users' cap has no effect.",
     answers=("lc-max-completion-tokens", "cr-unknown-ignored"),
     when=_is("capped-completion"),
+    effect_of="max_completion_tokens",
 )
 def max_completion_tokens_has_an_effect(answer: Answer) -> Violations:
     """max_completion_tokens ends a long answer: it is not ignored."""
@@ -94,6 +96,7 @@ def _stop_in(text: str, stops: tuple[str, ...]) -> tuple[str, str] | None:
     breaks="Agents that stop the model before it invents a tool's result run on.",
     answers=("cr-stop-ignored", "cr-unknown-ignored"),
     when=_asks("stop"),
+    effect_of="stop",
 )
 def stop_has_an_effect(answer: Answer) -> Violations:
     """An answer ends at a stop sequence: stop is not ignored."""
@@ -163,7 +166,8 @@ def an_answer_that_was_stopped_says_stop(answer: Answer) -> Violations:
     source=f"{_SOURCE}: n; abetlen/llama-cpp-python#1906",
     breaks="Programs that choose among n answers have one, or raise IndexError at the second.",
     answers=("cr-n-ignored",),
-    when=_asks("n"),
+    when=lambda scenario: _asks("n")(scenario) and scenario.params_for(Mode.PLAIN)["n"] != 1,
+    effect_of="n",
 )
 def n_has_an_effect(answer: Answer) -> Violations:
     """There are n choices: n is not ignored."""
@@ -215,6 +219,7 @@ def the_tokens_of_all_choices_count(answer: Answer) -> Violations:
     source=f"{_SOURCE}: logprobs",
     breaks="`choice.logprobs.content` raises on None; evaluation programs score nothing.",
     when=_asks("logprobs"),
+    effect_of="logprobs",
 )
 def logprobs_has_an_effect(parts: Parts) -> Violations:
     """A text has log probabilities when they are asked for: logprobs is not ignored."""
@@ -231,6 +236,7 @@ def logprobs_has_an_effect(parts: Parts) -> Violations:
     source=f"{_SOURCE}: top_logprobs",
     breaks="Programs that compare the likeliest tokens find none.",
     when=_is("top-logprobs"),
+    effect_of="top_logprobs",
 )
 def top_logprobs_has_an_effect(parts: Parts) -> Violations:
     """A token has alternatives when they are asked for, and no more than asked for."""
@@ -250,14 +256,25 @@ def top_logprobs_has_an_effect(parts: Parts) -> Violations:
     "params.seed-honoured",
     level="recommended",
     source=f"{_SOURCE}: seed, best effort, with system_fingerprint for changes of the backend",
-    breaks="Nobody can rely on it: but runs can't be repeated.",
+    breaks="Runs can't be repeated, though the endpoint says that nothing has changed.",
+    answers=("cr-seed-ignored",),
     when=_asks("seed"),
+    effect_of="seed",
 )
 def a_seed_repeats_the_answer(pair: Pair) -> Violations:
-    """The same seed at temperature 0 gives the same text again, as far as the endpoint can."""
+    """The same seed at temperature 0 gives the same text again while system_fingerprint stays the same."""
     plain, streamed = ([choice.text for choice in answer.choices] for answer in (pair.plain, pair.streamed))
+    if plain != streamed and not _says_that_nothing_changed(pair):
+        raise NotJudgedError("the texts differ, which best effort allows")
     if plain != streamed:
         yield Violation(received=f"{shown(streamed)} streamed: seed ignored", expected=shown(plain))
+
+
+def _says_that_nothing_changed(pair: Pair) -> bool:
+    """Whether both answers have the same system_fingerprint, and not none."""
+    fingerprint = Completion.of(pair.plain.observation).body.get("system_fingerprint")
+    chunks = ChunkStream.of(pair.streamed.observation).chunks
+    return bool(fingerprint) and all(chunk.body.get("system_fingerprint") == fingerprint for chunk in chunks)
 
 
 def _wants_json_text(scenario: Scenario) -> bool:
@@ -274,6 +291,7 @@ def _wants_json_text(scenario: Scenario) -> bool:
     breaks="`json.loads`, the SDK's `parse` and LangChain's `with_structured_output` raise.",
     answers=("cr-unknown-ignored", "cr-json-schema-ignored", "lc-json-schema-default"),
     when=_wants_json_text,
+    effect_of="response_format",
 )
 def response_format_has_an_effect(answer: Answer) -> Violations:
     """A text is JSON when it is asked for: response_format is not ignored."""
@@ -293,6 +311,7 @@ def response_format_has_an_effect(answer: Answer) -> Violations:
     breaks="LangChain's structured output gives None; a forbidden tool runs.",
     answers=("cr-tool-choice-ignored", "cr-unknown-ignored"),
     when=_asks("tool_choice"),
+    effect_of="tool_choice",
 )
 def tool_choice_has_an_effect(answer: Answer) -> Violations:
     """A named function is called, some call made where one is required, none where it is forbidden."""
@@ -316,15 +335,15 @@ def tool_choice_has_an_effect(answer: Answer) -> Violations:
     source=f"{_SOURCE}: parallel_tool_calls; vllm-project/vllm#9451, sgl-project/sglang#9696",
     breaks="Agents that take one step at a time run one call and drop the others.",
     answers=("cr-parallel-false-ignored",),
-    when=_asks("parallel_tool_calls"),
+    when=lambda scenario: scenario.params_for(Mode.PLAIN).get("parallel_tool_calls") is False,
+    effect_of="parallel_tool_calls",
 )
 def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     """With parallel_tool_calls false there is one call at most: it is not ignored."""
-    allowed = answer.observation.asked.get("parallel_tool_calls")
     for choice in answer.choices:
-        if allowed is False and not choice.calls:
+        if not choice.calls:
             raise NotJudgedError("the model called no tool")
-        if allowed is False and len(choice.calls) > 1:
+        if len(choice.calls) > 1:
             yield Violation(
                 received=f"{len(choice.calls)} calls: parallel_tool_calls ignored", expected="one call"
             )
@@ -337,6 +356,7 @@ def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     breaks="Costs of streams are 0; readers who turned obfuscation off pay for its bytes.",
     answers=("su-include-usage-ignored",),
     when=_asks("stream_options"),
+    effect_of="stream_options",
 )
 def stream_options_have_an_effect(stream: ChunkStream) -> Violations:
     """A stream has usage when asked for it, and no obfuscation when asked for none."""
@@ -365,6 +385,7 @@ def _obfuscated(stream: ChunkStream) -> Iterator[Chunk]:
     breaks="The SDK gives a str instead of an object; LangChain sends stream false with every invoke.",
     answers=("cn-wrong-default-stream", "cn-sse-tail-on-json"),
     when=lambda scenario: "stream" in scenario.params_for(Mode.PLAIN) and scenario.is_answered,
+    effect_of="stream",
 )
 def stream_false_and_null_are_no_stream(observation: Observation) -> Violations:
     """A request with `stream` false or null is answered with one body: the value is not ignored."""

@@ -6,6 +6,8 @@ Their rules are made up, so that no change of the suites' wording changes what t
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.parameters import ParameterVerdict
+from harness.rates import Rate, rates
 from harness.report import Exchanges
 from harness.rule import Level, Violation
 from harness.run import SCHEMA, Dropin, Environment, RequestSummary, Run, TargetSummary, Tokens
@@ -80,6 +82,8 @@ def run(verdicts: Sequence[Verdict], *, dropin: Sequence[Dropin] = ()) -> Run:
         ],
         tokens=Tokens(1_234, None),
         dropin=[said.get(cell, Dropin(*cell, "works", "")) for cell in cells],
+        parameters=[ParameterVerdict("stop", "honoured", ["stop raw plain"], "")],
+        rates=list(rates(verdicts)),
         notes=[],
         verdicts=list(verdicts),
     )
@@ -147,6 +151,8 @@ HOSTILE_RUN = Run(
     ],
     tokens=Tokens(None, None),
     dropin=[Dropin(HOSTILE, HOSTILE, "breaks", HOSTILE)],
+    parameters=[ParameterVerdict(HOSTILE, "ignored", [HOSTILE], HOSTILE)],
+    rates=[Rate(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, 2, 0.0945, 0.9055)],
     notes=[HOSTILE],
     verdicts=[
         verdict(
