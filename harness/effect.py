@@ -10,6 +10,9 @@ from typing import Literal, TypeAlias, get_args
 from harness.clients.reply import Reply, ToolCall
 from harness.evidence import NotJudgedError, Observation, shown
 from harness.evidence.chat import Answer
+from harness.evidence.completions import TextAnswer
+from harness.evidence.responses import ResponseAnswer
+from harness.scenario import Http
 
 Effect: TypeAlias = Literal["raises", "silently wrong", "differs", "unaffected", "not compared"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -21,13 +24,26 @@ def effect_of(seen: Observation) -> tuple[Effect, str]:
     if raised is not None:
         return "raises", f"{raised.type}: {shown(raised.message)}"
     try:
-        answer = Answer.of(seen)
+        wrong, different = _compared(seen)
     except NotJudgedError:
         return "not compared", ""
-    wrong, different = _wrong(answer, seen.reply), _different(answer, seen.reply)
     if wrong:
         return "silently wrong", ", ".join(wrong)
     return ("differs", ", ".join(different)) if different else ("unaffected", "")
+
+
+def _compared(seen: Observation) -> tuple[list[str], list[str]]:
+    """What is wrong, and what else differs; raises NotJudgedError where there is no answer to compare."""
+    if isinstance(seen.scenario.ask, Http):
+        raise NotJudgedError("a raw request has no user who reads the answer")
+    if Answer.applies(seen.scenario):
+        answer = Answer.of(seen)
+        return _wrong(answer, seen.reply), _different(answer, seen.reply)
+    for kind in (TextAnswer, ResponseAnswer):
+        if kind.applies(seen.scenario):
+            sent, got = kind.of(seen).text, seen.reply.text or ""
+            return ([_said("text", sent, got)] if sent != got else []), []
+    raise NotJudgedError("no answer with a text")
 
 
 def _wrong(answer: Answer, reply: Reply) -> list[str]:

@@ -43,6 +43,8 @@ def parameter_verdicts(
             answer, reason = _answer(verdict, seen)
             found.setdefault((parameters[verdict.rule], answer), []).append((verdict, reason))
     for parameter in dict.fromkeys(parameters.values()):
+        if not any(known == parameter for known, _ in found):
+            yield ParameterVerdict(parameter, "undecided", [], "nothing was asked that shows it")
         for answer in _ANSWERS:
             if group := found.get((parameter, answer)):
                 cells = [f"{verdict.scenario} {verdict.client} {verdict.mode}" for verdict, _ in group]

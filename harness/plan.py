@@ -102,9 +102,9 @@ def _claimed(scenarios: Iterable[Scenario], clients: Sequence[str], modes: Seque
 def _probes(
     scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode], claims: frozenset[str]
 ) -> Iterator[Call]:
-    """For each set of capabilities that is not claimed, the first call that needs it."""
+    """For each set of capabilities that is not claimed, a call that needs it and little else."""
     first: dict[frozenset[str], Call] = {}
-    for scenario in scenarios:
+    for scenario in sorted(scenarios, key=lambda scenario: len(scenario.needs)):
         missing = scenario.needs - claims
         if missing and scenario.is_answered and not isinstance(scenario.ask, FollowUp):
             calls = _claimed([scenario], clients, modes)

@@ -256,6 +256,13 @@ class Answer:
         return cls(stream.observation, choices, usage, first.get("id"), first.get("model"))
 
 
+def raise_if_ended_at_once(answer: Answer) -> None:
+    """Raise NotJudgedError where the model's first token was its last: then there is nothing to say."""
+    done = (answer.usage or {}).get("completion_tokens")
+    if isinstance(done, int) and done <= 1:
+        raise NotJudgedError("the model ended its answer at once")
+
+
 @dataclass(frozen=True)
 class Pair:
     """The plain and the streamed answer to one scenario through one client."""

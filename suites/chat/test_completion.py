@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 
 from harness.evidence import Object, joined, shown
-from harness.evidence.chat import Answer, ChunkStream, Completion, Pair
+from harness.evidence.chat import Answer, ChunkStream, Completion, Pair, raise_if_ended_at_once
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
@@ -109,6 +109,7 @@ def a_finished_message_says_something(completion: Completion) -> Violations:
     for pointer, choice in completion.choices:
         message = choice.get("message")
         if choice.get("finish_reason") == "stop" and isinstance(message, dict) and not _says(message):
+            raise_if_ended_at_once(Answer.of(completion.observation))
             yield Violation(
                 received=shown(message),
                 expected="text, a refusal or tool calls",

@@ -3,7 +3,7 @@
 import json
 
 from harness.clients.reply import Reply
-from harness.evidence import Observation, Refusal, shown
+from harness.evidence import NotJudgedError, Observation, Refusal, shown
 from harness.evidence.chat import Answer
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
@@ -23,6 +23,10 @@ _EXCEPTIONS = {
 """The exception classes of the openai SDK by status."""
 
 
+_BY_DESIGN = ("openai.LengthFinishReasonError", "openai.ContentFilterFinishReasonError")
+"""What the SDK's `parse` raises where the finish reason on the wire says that the document is not whole."""
+
+
 def _is_answered(scenario: Scenario) -> bool:
     return scenario.is_answered
 
@@ -35,6 +39,10 @@ def _is_dropin(scenario: Scenario) -> bool:
 def the_user_gets_no_exception(observation: Observation) -> Violations:
     """The client's user gets an answer and no exception."""
     raised = observation.reply.raised
+    if raised is not None and raised.type in _BY_DESIGN:
+        raise NotJudgedError(
+            "the cap or a filter cut the document, for which the SDK's helper raises by design"
+        )
     if raised is not None and 200 <= observation.response.status < 300:
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an answer")
 

@@ -1,6 +1,6 @@
 """Parity of the two modes: a stream, put together, is the answer that came plain."""
 
-from harness.evidence import joined, shown
+from harness.evidence import NotJudgedError, joined, shown
 from harness.evidence.chat import Answer, Pair
 from harness.rule import Violation, Violations, rule
 
@@ -11,6 +11,10 @@ def _kinds(answer: Answer) -> list[str]:
     return [
         "tool calls" if choice.calls else "text" if choice.text else "nothing" for choice in answer.choices
     ]
+
+
+def _texts(answer: Answer) -> list[str | None]:
+    return [choice.text for choice in answer.choices]
 
 
 @rule(
@@ -36,6 +40,8 @@ def both_modes_finish_alike(pair: Pair) -> Violations:
     """The streamed answer has the plain one's finish reasons."""
     plain = [choice.finish_reason for choice in pair.plain.choices]
     streamed = [choice.finish_reason for choice in pair.streamed.choices]
+    if {*plain, *streamed} == {"stop", "length"} and _texts(pair.plain) != _texts(pair.streamed):
+        raise NotJudgedError("the model said something else, and of another length")
     if plain != streamed:
         yield Violation(received=f"{joined(streamed)} streamed", expected=f"{joined(plain)}, as plain")
 

@@ -1,6 +1,6 @@
 """The order of a chat stream: each rule is one defect of the table in `harness.stream_machine`."""
 
-from harness.evidence.chat import ChunkStream
+from harness.evidence.chat import Answer, ChunkStream, raise_if_ended_at_once
 from harness.rule import Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.stream_machine import ChatDefect, chat_violations
@@ -189,7 +189,9 @@ def the_role_is_assistant(stream: ChunkStream) -> Violations:
 )
 def a_finished_stream_says_something(stream: ChunkStream) -> Violations:
     """A choice that ends with `stop` has text, a refusal or tool calls."""
-    yield from chat_violations(stream, ChatDefect.NOTHING_SAID)
+    for violation in chat_violations(stream, ChatDefect.NOTHING_SAID):
+        raise_if_ended_at_once(Answer.of(stream.observation))
+        yield violation
 
 
 @rule(
