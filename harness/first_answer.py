@@ -31,7 +31,7 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
     """Raise NothingJudgedError when no API stands there, or when it refuses the key or the model."""
     exchange = seen.exchange
     if exchange.response is None:
-        happened, next_step = _UNANSWERED[exchange.ended]
+        happened, next_step = _UNANSWERED.get(exchange.ended, _UNANSWERED[Ending.CUT])
         raise NothingJudgedError(f"{target.base_url} {happened}: {exchange.detail}.", next_step)
     response = exchange.response
     answered = f"{exchange.request.url} answered HTTP {response.status}"

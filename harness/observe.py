@@ -58,7 +58,9 @@ class Observer:
     allowance: Allowance
 
     def observe(self, call: Call, before: Observation | None = None) -> Observation:
-        """Ask once; again only on 429 and 503, which ask for it, and the attempts are counted.
+        """Ask once; again only on 429 and 503, which ask for it, and when a kept connection had been closed.
+
+        The attempts are counted.
 
         `before` is the observation that a follow-up goes on from.
         """
@@ -149,7 +151,11 @@ def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
 def _wait_before_retry_s(exchange: Exchange, attempt: int) -> float | None:
     """How long to wait before asking again; None when the exchange stands as it is."""
     response = exchange.response
-    if response is None or response.status not in RETRIED_STATUSES or attempt == MAX_ATTEMPTS:
+    if attempt == MAX_ATTEMPTS:
+        return None
+    if exchange.ended is Ending.STALE:
+        return 0.0
+    if response is None or response.status not in RETRIED_STATUSES:
         return None
     asked = response.header("retry-after") or ""
     wait_s = float(asked) if asked.isascii() and asked.isdigit() else float(attempt)

@@ -61,6 +61,17 @@ def _read_request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
+def closes_kept_connections(*pieces: bytes) -> Answer:
+    """Writes the pieces and keeps the connection, but resets it at its second request."""
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        says(*pieces)(connection, request)
+        _read_request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return answer
+
+
 def says(*pieces: bytes) -> Answer:
     """Writes the pieces as they are, and closes."""
 

@@ -28,6 +28,8 @@ class Ending(StrEnum):
     """The client stopped reading before the body's end, as SDKs do at `[DONE]`."""
     CUT = "cut"
     """The connection ended before the body did."""
+    STALE = "stale"
+    """A kept connection ended before the answer began, which a server may do at any time (RFC 9112, 9.5)."""
     TIMEOUT = "timeout"
     OVERSIZED = "oversized"
     """The harness stopped reading at its limit."""

@@ -69,6 +69,16 @@ class _Recorder:
     reads: list[Read] = field(default_factory=list)
     size_bytes: int = 0
     has_ended: bool = False
+    is_on_kept_connection: bool = True
+
+    def trace(self, name: str, _: object) -> None:
+        """Hear what the connection does: the first thing that a new one does is to connect."""
+        if name.endswith("connect_tcp.started"):
+            self.is_on_kept_connection = False
+
+    async def trace_async(self, name: str, info: object) -> None:
+        """The same for an asynchronous connection."""
+        self.trace(name, info)
 
     def start(self, status: int, http_version: str, headers: Headers) -> None:
         self.response = Response(status, http_version, headers, time.monotonic_ns(), ())
@@ -100,7 +110,10 @@ class _Recorder:
         self.tape.exchanges.append(exchange)
 
     def end_with(self, error: BaseException) -> None:
-        self.end(_ending_of(error, has_begun=self.response is not None), str(error) or type(error).__name__)
+        ended = _ending_of(error, has_begun=self.response is not None)
+        if ended is Ending.CUT and self.response is None and self.is_on_kept_connection:
+            ended = Ending.STALE
+        self.end(ended, str(error) or type(error).__name__)
 
     def _redacted_response(self) -> Response | None:
         if self.response is None:
@@ -157,6 +170,7 @@ class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
         """Send the library's request and give its response, whose body is recorded as it is read."""
         request.read()
         recorder = _Recorder(_sent(request), self._limits, _tape.get())
+        request.extensions = {**request.extensions, "trace": recorder.trace}
         try:
             response = self._inner.handle_request(request)
         except BaseException as error:
@@ -180,6 +194,7 @@ class AsyncRecordingTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTranspor
         """Send the library's request and give its response, whose body is recorded as it is read."""
         await request.aread()
         recorder = _Recorder(_sent(request), self._limits, _tape.get())
+        request.extensions = {**request.extensions, "trace": recorder.trace_async}
         try:
             response = await self._inner.handle_async_request(request)
         except BaseException as error:

@@ -65,9 +65,7 @@ def test_a_helper_that_raises_for_a_document_that_the_cap_cut_does_so_by_design(
     assert outcome("client.no-exception", seen) is Outcome.INCONCLUSIVE
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("another text", Outcome.INCONCLUSIVE), (None, Outcome.FAIL)]
-)
+@pytest.mark.parametrize(("text", "expected"), [("another text", Outcome.INCONCLUSIVE), (None, Outcome.FAIL)])
 def test_finish_reasons_are_compared_where_the_texts_are_the_same(
     lies: Lies, text: str | None, expected: Outcome
 ) -> None:

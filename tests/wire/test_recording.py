@@ -21,7 +21,7 @@ from harness.wire.recording import (
     recording,
 )
 from harness.wire.redaction import secret_pattern
-from tests.servers import head, resets_after, says, server, sized
+from tests.servers import closes_kept_connections, head, resets_after, says, server, sized
 
 KEY = "sk-canary-0123456789"
 Ask = Callable[[ModuleType, str, Limits], Exchange]
@@ -188,6 +188,35 @@ def test_tls_contexts_verify() -> None:
     options = client_options(httpx, RecordingTransport, "https://127.0.0.1:1/v1", Limits())
     context = options["transport"]._inner._pool._ssl_context  # no public way leads to it
     assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_kept_connection_that_was_closed_is_told_from_a_cut_one(library: ModuleType) -> None:
+    whole = sized(b"{}").replace(b"Connection: close\r\n", b"")
+    with server(closes_kept_connections(whole)) as base_url:
+        options = client_options(library, RecordingTransport, base_url, Limits())
+        with library.Client(**options) as client, recording(None) as tape:
+            client.post(base_url)
+            with pytest.raises(library.TransportError):
+                client.post(base_url)
+            client.post(base_url)
+    assert [exchange.ended for exchange in tape.exchanges] == [Ending.COMPLETE, Ending.STALE, Ending.COMPLETE]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_the_same_is_told_of_an_asynchronous_connection(library: ModuleType) -> None:
+    async def ask_twice(base_url: str) -> list[Exchange]:
+        options = client_options(library, AsyncRecordingTransport, base_url, Limits())
+        async with library.AsyncClient(**options) as client:
+            with recording(None) as tape:
+                await client.post(base_url)
+                with pytest.raises(library.TransportError):
+                    await client.post(base_url)
+                return tape.exchanges
+
+    with server(closes_kept_connections(sized(b"{}").replace(b"Connection: close\r\n", b""))) as base_url:
+        first, second = asyncio.run(ask_twice(base_url))
+    assert (first.ended, second.ended) == (Ending.COMPLETE, Ending.STALE)
 
 
 def test_reads_are_immutable() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from harness.wire.sse import SseEvent, SseReader, read_events
 
 LINES = st.one_of(
-    st.text(alphabet=st.characters(exclude_characters="\r\n"), max_size=12).map(str.encode),
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12).map(str.encode),
     st.binary(max_size=8).map(lambda raw: raw.replace(b"\r", b"").replace(b"\n", b"")),
     st.sampled_from(
         [b"", b"data", b"data:", b"data: x", b"data:x", b"data:  x", b": keep-alive", b"event: e", b"id: 1",
