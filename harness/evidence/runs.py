@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import orjson
 
 from harness.evidence import Cells, NotJudgedError, Object, Observation
-from harness.evidence.chat import Answer
+from harness.evidence.chat import Answer, ChunkStream
 from harness.scenario import Mode, Scenario
 
 _NOT_IN_THE_PROMPT = frozenset(
@@ -38,6 +38,19 @@ class WholeRun:
     def answers(self) -> tuple[Answer, ...]:
         """The chat answers among them."""
         return tuple(self._answers())
+
+    @cached_property
+    def streams(self) -> tuple[ChunkStream, ...]:
+        """The chat streams among them."""
+        return tuple(self._streams())
+
+    def _streams(self) -> Iterator[ChunkStream]:
+        for seen in self.observations:
+            if ChunkStream.applies(seen.scenario) and seen.mode is Mode.STREAM:
+                try:
+                    yield ChunkStream.of(seen)
+                except NotJudgedError:
+                    continue
 
     def _answers(self) -> Iterator[Answer]:
         for seen in self.observations:

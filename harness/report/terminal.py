@@ -141,7 +141,7 @@ def _print_reasons(run: Run, console: Console) -> None:
 def _print_parameters(run: Run, console: Console) -> None:
     """What became of the parameters, when not all of them were honoured."""
     groups = parameters_by_answer(run)
-    if set(groups) <= {"honoured"}:
+    if len(groups) <= 1 and not groups.keys() - {"honoured", "undecided"}:
         return
     grid = _grid()
     for answer, names in groups.items():

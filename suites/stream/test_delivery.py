@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from harness.evidence import NotJudgedError, shown
 from harness.evidence.chat import Answer, ChunkStream, Pair
+from harness.evidence.runs import WholeRun
 from harness.rule import Violation, Violations, in_chunk, rule
 
 _CHUNK = "OpenAI API reference, the chat completion chunk object"
@@ -19,18 +20,27 @@ _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
     breaks="Users wait for the whole answer; time to first token is the total time.",
     answers=("sf-buffered", "bm-proxy-buffer"),
 )
-def a_stream_is_not_held_back(stream: ChunkStream) -> Violations:
-    """A stream that takes a while comes piece by piece, and not all at its end."""
-    texts = _arrivals_ns(stream)
-    if len(texts) <= _FEW_CHUNKS:
-        return
-    waited_ms = (texts[0] - stream.observation.exchange.request.sent_ns) / 1e6
-    spread_ms = (texts[-1] - texts[0]) / 1e6
-    if waited_ms > _LONG_WAIT_MS and spread_ms < _HELD_BACK_SHARE * waited_ms:
+def streams_are_not_held_back(run: WholeRun) -> Violations:
+    """Streams that take a while come piece by piece, and not all at their end."""
+    streams = [stream for stream in run.streams if len(_arrivals_ns(stream)) > _FEW_CHUNKS]
+    held_back = [said for stream in streams if (said := _held_back(stream))]
+    # One stream alone may have waited for a cache or for a busy machine, and then come at once.
+    if 2 * len(held_back) > len(streams):
         yield Violation(
-            received=f"{len(texts)} chunks within {spread_ms:.0f} ms, after {waited_ms:.0f} ms of silence",
+            received=f"{len(held_back)} of {len(streams)} streams held back: {held_back[0]}",
             expected="chunks as they are made",
         )
+
+
+def _held_back(stream: ChunkStream) -> str:
+    """What shows that a stream came all at its end; empty where nothing does."""
+    texts = _arrivals_ns(stream)
+    waited_ms = (texts[0] - stream.observation.exchange.request.sent_ns) / 1e6
+    spread_ms = (texts[-1] - texts[0]) / 1e6
+    if waited_ms <= _LONG_WAIT_MS or spread_ms >= _HELD_BACK_SHARE * waited_ms:
+        return ""
+    where = f"{stream.observation.scenario.name} ({stream.observation.client})"
+    return f"{len(texts)} chunks of {where} within {spread_ms:.0f} ms, after {waited_ms:.0f} ms of silence"
 
 
 _FEW_CHUNKS = 20

@@ -1,0 +1,9 @@
+"""What holds for all tests."""
+
+import os
+
+from hypothesis import settings
+
+# No test looks at the clock. In CI the examples are always the same, so that a change is judged by itself.
+settings.register_profile("likewise", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("likewise")
