@@ -62,13 +62,14 @@ def chat(
 class Http:
     """A request that only raw HTTP can send: a wrong key, a broken body, another method or path.
 
-    `body` is sent as it is; `key` says which Authorization header goes with it.
+    `body` is sent as it is; `key` says which Authorization header goes with it, `headers` which others.
     """
 
     method: str
     path: str
     body: bytes = b""
     key: Literal["right", "wrong", "none"] = "right"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class NoFollowUpError(Exception):

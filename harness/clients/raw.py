@@ -82,7 +82,7 @@ def _message(connection: Connection, ask: AnyAsk, mode: Mode) -> _Message:
     model, embedding_model = connection.model_for("chat"), connection.model_for("embeddings")
     content = ask.body.replace(b"{model}", model.encode()).replace(b"{embedding}", embedding_model.encode())
     path = ask.path.replace("{model}", quote(model, safe=""))
-    headers = {**keys[ask.key], **(json_headers if ask.body else {})}
+    headers = {**keys[ask.key], **(json_headers if ask.body else {}), **dict(ask.headers)}
     return _Message(ask.method, f"{connection.base_url}{path}", content, headers)
 
 

@@ -33,6 +33,7 @@ _COMBINATIONS = frozenset(
         "bad-json-object",
         "bad-strict-schema",
         "bad-tool-result",
+        "bad-request-id",
     }
 )
 """Requests whose parts don't go together: who lets them pass does no harm to the answer."""

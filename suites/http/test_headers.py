@@ -33,6 +33,19 @@ def the_coding_is_one_that_was_asked_for(observation: Observation) -> Violations
 
 
 @rule(
+    "http.own-request-id",
+    level="spec",
+    source="OpenAI API reference, debugging requests: X-Client-Request-Id",
+    breaks="Programs that name their requests, to find them again after a timeout, raise.",
+    when=lambda scenario: scenario.id == "own-request-id",
+)
+def a_client_may_name_its_request(observation: Observation) -> Violations:
+    """A request may have an id of the client's own in X-Client-Request-Id."""
+    if observation.response.status != 200:
+        yield Violation(received=f"HTTP {observation.response.status}", expected="HTTP 200")
+
+
+@rule(
     "http.charset",
     level="spec",
     source="RFC 8259, 8.1; WHATWG HTML, 9.2.5: both are always UTF-8",

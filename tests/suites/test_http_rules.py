@@ -83,6 +83,15 @@ def test_a_lie_about_a_stream_is_caught(lies: Lies, rule: str, scenario: str, li
     assert rule in lies.told(lie, scenario, Mode.STREAM)
 
 
+def test_a_request_that_is_refused_for_its_own_id_is_caught(lies: Lies) -> None:
+    refusal = says(sized(b'{"error": {"message": "No."}}', "400 Bad Request"))
+    assert "http.own-request-id" in lies.told(refusal, "own-request-id", Mode.PLAIN)
+
+
+def test_an_overlong_request_id_that_is_accepted_is_told(lies: Lies) -> None:
+    assert "errors.combinations-refused" in lies.told(says(sized(_BODY)), "bad-request-id", Mode.PLAIN)
+
+
 def test_a_request_id_that_comes_again_is_caught(lies: Lies) -> None:
     streamed = lies.truth("founding", "raw", Mode.STREAM).response
     again = answer(f"X-Request-Id: {streamed.header('x-request-id')}")

@@ -1,0 +1,31 @@
+"""What is asked of headers."""
+
+import json
+
+from harness.scenario import PLAIN_ONLY, Http, Scenario
+
+_QUESTION = json.dumps(
+    {
+        "model": "{model}",
+        "messages": [{"role": "user", "content": "Reply with only the word: pong"}],
+        "max_tokens": 8,
+    }
+).encode()
+_RAW = frozenset({"raw"})
+
+own_request_id = Scenario(
+    id="own-request-id",
+    sentence="A request with an id of the client's own in X-Client-Request-Id.",
+    ask=Http("POST", "/chat/completions", _QUESTION, headers=(("x-client-request-id", "likewise-kelp-41"),)),
+    modes=PLAIN_ONLY,
+    clients=_RAW,
+)
+
+long_request_id = Scenario(
+    id="bad-request-id",
+    sentence="An X-Client-Request-Id of more than 512 characters.",
+    ask=Http("POST", "/chat/completions", _QUESTION, headers=(("x-client-request-id", "kelp-41-" * 65),)),
+    refused_with=(400, 422, 431),
+    modes=PLAIN_ONLY,
+    clients=_RAW,
+)
