@@ -10,7 +10,7 @@ from typing import TypeAlias
 from harness import content
 from harness.report.text import one_line, plural
 from harness.rule import LEVELS, Level, Violation
-from harness.run import Dropin, DropinState, Run
+from harness.run import Dropin, DropinState, RequestSummary, Run
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
 
@@ -153,6 +153,12 @@ def curls(run: Run) -> Mapping[Cell, str]:
         for request in run.requests
         if request.ended != Ending.UNSENT
     }
+
+
+def effects(run: Run, verdict: Verdict) -> tuple[RequestSummary, ...]:
+    """What each client's user got of the request that shows a verdict."""
+    scenario, _, mode = shown_cell(verdict)
+    return tuple(one for one in run.requests if (one.scenario, one.mode) == (scenario, mode))
 
 
 def dropin_rows(run: Run) -> Mapping[str, Mapping[str, Dropin]]:
