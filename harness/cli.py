@@ -220,6 +220,133 @@ def report(
 
 
 @app.command()
+def judge(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, a HAR file or a JSONL file.")],
+    level: Annotated[
+        Literal["must", "spec", "recommended"] | None,
+        typer.Option("--level", help="What counts for the exit code; default: the run's own level."),
+    ] = None,
+    clients: Annotated[
+        str, typer.Option(help="Which clients a HAR or JSONL file is said again to, by commas.")
+    ] = "raw,openai,langchain",
+    out: Annotated[Path | None, typer.Option("--out", help="Write the new run into this folder.")] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Which reports, by commas.")
+    ] = "html,junit,markdown",
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Judge what was recorded again, by today's rules and without a network."""
+    from harness import rejudge
+    from harness.asked import formats_of, words
+    from harness.observe import checked_clients
+    from harness.report import terminal
+
+    names = formats_of(formats)
+    recorded = rejudge.recording(path, checked_clients(words(clients)))
+    judged = rejudge.judged_again(recorded, level=level)
+    if out is not None:
+        rejudge.save(judged, recorded, out, names)
+    if quiet:
+        typer.echo(terminal.summary_line(judged))
+    else:
+        terminal.render(judged, Console(no_color=no_color, highlight=False), out or path)
+    if recorded.run is not None:
+        typer.echo(f"{rejudge.differing(recorded.run, judged):,} verdicts differ from those in run.json.")
+    raise typer.Exit(judged.exit_code)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="Say what changed since this run, and why.")
+    ] = None,
+    clients: Annotated[str, typer.Option(help="Which clients, by commas; default: all.")] = "",
+    level: Annotated[
+        Literal["must", "spec", "recommended"] | None,
+        typer.Option("--level", help="What counts as a regression; default: the new run's own level."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the comparison into this folder.")] = None,
+    formats: Annotated[str, typer.Option("--format", help="html, markdown, or both.")] = "html,markdown",
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Compare runs, or the clients of one; with --baseline, exit with 1 when the endpoint got worse."""
+    from harness.asked import words
+    from harness.comparison import making, terminal
+
+    made = making.made(folders, baseline, words(clients), level)
+    written = making.write(made, out or _folder_for("comparison", None, is_one_of_many=False), words(formats))
+    if quiet:
+        typer.echo(terminal.summary_line(made.comparison, made.changes))
+    else:
+        console = Console(no_color=no_color, highlight=False)
+        terminal.render(made.comparison, made.changes, console, written)
+    raise typer.Exit(made.exit_code)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="A target, or the folder of a run: the backend.")],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="A target, or the folder of a run: the gateway.")
+    ],
+    config: ConfigFile = None,
+    clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw",
+    modes: Annotated[
+        str, typer.Option(help="Which modes: plain, stream, or both by commas.")
+    ] = "plain,stream",
+    profile: Annotated[
+        Literal["smoke", "standard"], typer.Option(help="The founding calls alone, or everything.")
+    ] = "standard",
+    rpm: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests a minute.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write into this folder.")] = None,
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Ask two targets the same and tell field by field what one side has and the other has not."""
+    from harness import hops
+    from harness.asked import settings_of
+    from harness.comparison import difference_report
+    from harness.comparison.difference import differences
+
+    folder = out or _folder_for("diff", None, is_one_of_many=False)
+    settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm)
+    console = Console(no_color=no_color, highlight=False)
+    asked = []
+    for side in hops.sides((first, second), config, folder):
+        total = len(hops.planned(side, settings))
+        with _progress(console, f"Asking {side.name}", total, quiet=quiet) as advance:
+            asked.append(hops.exchanges(side, settings, os.environ, advance))
+    found, compared = differences(*asked), len(asked[0].keys() & asked[1].keys())
+    written = difference_report.write(folder, (first, second), found, compared)
+    if quiet:
+        typer.echo(difference_report.sentence((first, second), found, compared))
+    else:
+        difference_report.render(console, (first, second), found, compared)
+        for path in written:
+            typer.echo(path)
+    raise typer.Exit((1 if found else 0) if compared else 3)
+
+
+@app.command()
+def bugreport(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule that fails in the run.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="The folder of the run; default: the newest in runs/."),
+    ] = None,
+) -> None:
+    """Print a failing rule as Markdown, ready for the tracker of the endpoint."""
+    from harness import run
+    from harness.report.bugreport import bugreport as text_of
+
+    chosen = folder or run.newest(Path("runs"))
+    typer.echo(text_of(run.load(chosen), run.load_exchanges(chosen), rule), nl=False)
+
+
+@app.command()
 def rules(
     rule_id: Annotated[str | None, typer.Argument(metavar="RULE", help="Explain this rule.")] = None,
 ) -> None:

@@ -5,6 +5,7 @@ In a checkout they stand beside the package; a wheel carries them inside it, und
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,15 @@ def rules() -> Mapping[str, Rule]:
 def scenarios() -> Mapping[str, Scenario]:
     """Every scenario by its id, in the order of files and lines."""
     return _by_id(_values(Scenario))
+
+
+def scenario(name: str) -> Scenario | None:
+    """The scenario of that name, which may have the number of a try (`tool-call#2`); None: there is none."""
+    scenario_id, mark, number = name.partition("#")
+    known = scenarios().get(scenario_id)
+    if known is None or not mark:
+        return known
+    return replace(known, repetition=int(number) - 1) if number.isdecimal() else None
 
 
 def _by_id(values: Iterable[_Value]) -> Mapping[str, _Value]:
