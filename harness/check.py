@@ -5,23 +5,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 from harness import content, run
 from harness.clients import DEFAULT_CLIENTS, Connection
 from harness.dialect import waivers_of
-from harness.errors import UsageError
+from harness.errors import RunFolderError, UsageError
 from harness.evidence import Observation
 from harness.first_answer import raise_if_nothing_to_judge
 from harness.judge import idle_waivers, judge, left_out
-from harness.observe import Allowance, Observer, observer
+from harness.observe import RETRIED_STATUSES, Allowance, Observer, observer
 from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
 from harness.scenario import BOTH_MODES, FollowUp, Mode
 from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
 from harness.verdict import Verdict
+from harness.wire.exchange import Ending
 
 Key: TypeAlias = tuple[str, str, Mode]
 """Scenario, client and mode."""
@@ -86,10 +88,27 @@ class Check:
 
     def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
         """Ask everything, and write each exchange into the folder as it comes."""
+        resumed = list(self.observations.values())
         with exchange_log(folder) as log:
-            for seen in self._all_observations():
+            for seen in chain(resumed, self._all_observations()):
                 log.add(seen)
                 on_observation(seen)
+
+    def resume(self, folder: Path) -> None:
+        """Take over what an interrupted run of the same target has in its folder, as far as it was answered.
+
+        Raises RunFolderError for a folder that holds nothing of the kind.
+        """
+        for seen in run.observations(run.recorded_lines(folder / "exchanges.jsonl.zst")):
+            is_of_target = seen.exchange.request.url.startswith(f"{self.target.base_url}/")
+            key = (seen.scenario.name, seen.client, seen.mode)
+            if key in self.calls and _is_answered(seen) and (is_of_target or self.target.starts):
+                self.observations[key] = seen
+        if not self.observations:
+            raise RunFolderError(
+                f"{folder} holds no answer of {self.target.name} that this check asks for.",
+                "Name the folder of the run to go on with, with the same target, or leave out --resume.",
+            )
 
     def observation(self, scenario: str, client: str, mode: Mode) -> Observation:
         """One observation; it is asked for once."""
@@ -141,7 +160,8 @@ class Check:
         run.save(self.summarised(verdicts), folder)
 
     def _all_observations(self) -> Iterator[Observation]:
-        yield self._ask_first()
+        if not self.observations:
+            yield self._ask_first()
         while waiting := [call for key, call in self.calls.items() if key not in self.observations]:
             ready = [(call, self._before(call)) for call in waiting if not self._awaits_another(call)]
             for seen in self.observer.observe_all(ready, self.settings.concurrency):
@@ -170,6 +190,13 @@ class Check:
 
     def _in_order(self) -> list[Observation]:
         return [self.observations[key] for key in self.calls if key in self.observations]
+
+
+def _is_answered(seen: Observation) -> bool:
+    """Whether asking again would be for nothing: there is an answer, and it asks for no patience."""
+    response = seen.exchange.response
+    is_whole = seen.exchange.ended in {Ending.COMPLETE, Ending.LEFT}
+    return is_whole and response is not None and response.status not in RETRIED_STATUSES
 
 
 def plan_for(target: Target, settings: Settings) -> Plan:

@@ -77,6 +77,9 @@ def check(
     rpm: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests a minute.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many requests at a time.")] = 4,
     out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with the interrupted run of this folder.")
+    ] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Which reports, by commas.")
     ] = "html,junit,markdown",
@@ -102,10 +105,26 @@ def check(
     names = formats_of(formats)
     console = Console(no_color=no_color, highlight=False)
     codes = []
+    if resume is not None and (out is not None or len(chosen) > 1):
+        raise UsageError(
+            "--resume goes on in the folder of one target's run.",
+            "Leave out --out, and name that target alone.",
+        )
     for target in chosen:
-        folder = _folder_for(target.name, out, is_one_of_many=len(chosen) > 1)
+        folder = resume or _folder_for(target.name, out, is_one_of_many=len(chosen) > 1)
         try:
-            codes.append(_check_one(target, settings, folder, names, console, quiet=quiet, claims=claims))
+            codes.append(
+                _check_one(
+                    target,
+                    settings,
+                    folder,
+                    names,
+                    console,
+                    quiet=quiet,
+                    claims=claims,
+                    goes_on=resume is not None,
+                )
+            )
         except NothingJudgedError as error:
             _tell(error)
             codes.append(error.exit_code)
@@ -121,6 +140,7 @@ def _check_one(
     *,
     quiet: bool,
     claims: bool,
+    goes_on: bool,
 ) -> int:
     """Check a target, print what its user needs to know, and give the exit code."""
     from harness import content, report, run
@@ -136,6 +156,8 @@ def _check_one(
     with open_check(target, settings, os.environ, planned) as checking:
         with _progress(console, f"Checking {target.name}", len(planned.calls), quiet=quiet) as advance:
             try:
+                if goes_on:
+                    checking.resume(folder)
                 checking.observe(folder, advance)
             except KeyboardInterrupt:
                 is_interrupted = True

@@ -1,14 +1,12 @@
 """Judging again what was recorded: a run's folder, or a user's own traffic; nothing is asked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from harness import content, report, run, traffic
 from harness.check import now
-from harness.clients.reply import from_json as reply_from_json
 from harness.dialect import dialects, waivers_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
@@ -16,10 +14,8 @@ from harness.judge import judge
 from harness.replay import seen_by
 from harness.rule import Level
 from harness.run import Run, TargetSummary
-from harness.scenario import Mode
 from harness.target import Waiver
 from harness.verdict import Outcome
-from harness.wire.exchange import from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ def _remarks(recorded: Recording) -> tuple[str, ...]:
 
 def _of_folder(folder: Path) -> Recording:
     lines = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))
-    observations = tuple(_observations(lines))
+    observations = tuple(run.observations(lines))
     if not observations:
         raise RunFolderError(
             f"{folder} holds no exchange that this version can judge.",
@@ -153,26 +149,6 @@ def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[O
             key=lambda seen: order.get((seen.scenario.name, seen.client, seen.mode.value), len(order)),
         )
     )
-
-
-def _observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
-    """The observations of a log, up to the first line that is none."""
-    for line in lines:
-        try:
-            scenario = content.scenario(line["scenario"])
-            if scenario is not None:
-                yield Observation(
-                    scenario,
-                    line["client"],
-                    line["client_version"],
-                    Mode(line["mode"]),
-                    from_json(line["exchange"]),
-                    reply_from_json(line["reply"]),
-                    line["attempts"],
-                    is_claimed=line.get("is_claimed", True),
-                )
-        except (KeyError, TypeError, ValueError):
-            return
 
 
 def _target(folder: Path, observations: Sequence[Observation]) -> TargetSummary:

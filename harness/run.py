@@ -17,6 +17,7 @@ import orjson
 import zstandard
 
 from harness import __version__, content
+from harness.clients.reply import from_json as reply_from_json
 from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
@@ -380,6 +381,26 @@ class KeptExchanges(Mapping[Key, Exchange]):
 
     def __len__(self) -> int:
         return len(self.lines)
+
+
+def observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
+    """The observations of a log, up to the first line that is none."""
+    for line in lines:
+        try:
+            scenario = content.scenario(line["scenario"])
+            if scenario is not None:
+                yield Observation(
+                    scenario,
+                    line["client"],
+                    line["client_version"],
+                    Mode(line["mode"]),
+                    from_json(line["exchange"]),
+                    reply_from_json(line["reply"]),
+                    line["attempts"],
+                    is_claimed=line.get("is_claimed", True),
+                )
+        except (KeyError, TypeError, ValueError):
+            return
 
 
 def recorded_lines(path: Path) -> Iterator[dict[str, Any]]:

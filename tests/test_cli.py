@@ -69,6 +69,26 @@ def test_every_scenario_is_asked_once_per_client_and_mode(tmp_path: Path) -> Non
     assert all(request["attempts"] == 1 for request in requests)
 
 
+def test_an_interrupted_run_is_gone_on_with_and_asks_only_what_it_lacks(
+    tmp_path: Path, endpoint: Address
+) -> None:
+    common = at(endpoint.base_url, "--clients", "raw", "--quiet")
+    likewise(*common, "--budget-requests", 9, "--out", "run", cwd=tmp_path, A_KEY=endpoint.key)
+    first = json.loads((tmp_path / "run" / "run.json").read_bytes())["requests"]
+    result = likewise(*common, "--resume", "run", cwd=tmp_path, A_KEY=endpoint.key)
+    assert result.returncode == 0, result.stdout + result.stderr
+    run = json.loads((tmp_path / "run" / "run.json").read_bytes())
+    assert run["is_complete"]
+    assert len(run["requests"]) > len(first) == 9
+    assert [one["duration_ms"] for one in run["requests"][:9]] == [one["duration_ms"] for one in first]
+
+
+def test_a_folder_of_nothing_is_not_gone_on_with(tmp_path: Path) -> None:
+    result = likewise("check", "--resume", "nowhere", cwd=tmp_path)
+    assert (result.returncode, result.stdout.count("Traceback")) == (2, 0)
+    assert "holds no answer of reference" in result.stderr
+
+
 def test_a_run_stays_within_its_budget(tmp_path: Path) -> None:
     result = likewise("check", "--budget-requests", 7, "--out", "out", cwd=tmp_path)
     assert "7 requests" in result.stdout
