@@ -19,7 +19,7 @@ from harness.observe import Allowance, Observer, observer
 from harness.parameters import parameter_verdicts
 from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
-from harness.run import Run, exchange_log
+from harness.run import Run, TargetSummary, exchange_log
 from harness.scenario import BOTH_MODES, FollowUp, Mode
 from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
 from harness.verdict import Verdict
@@ -123,7 +123,7 @@ class Check:
     def summarised(self, verdicts: Sequence[Verdict]) -> Run:
         """The run that these verdicts make."""
         return run.summarised(
-            self.target,
+            TargetSummary.of(self.target),
             self._in_order(),
             verdicts,
             parameters=parameter_verdicts(content.rules().values(), verdicts, self._in_order()),
@@ -131,6 +131,7 @@ class Check:
             finished=now(),
             level=self.settings.level,
             is_complete=len(self.observations) == len(self.calls),
+            waivers=self.target.waivers,
             remarks=tuple(self.idle_waivers()),
         )
 

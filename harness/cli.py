@@ -220,6 +220,43 @@ def report(
 
 
 @app.command()
+def judge(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, a HAR file or a JSONL file.")],
+    level: Annotated[
+        Literal["must", "spec", "recommended"] | None,
+        typer.Option("--level", help="What counts for the exit code; default: the run's own level."),
+    ] = None,
+    clients: Annotated[
+        str, typer.Option(help="Which clients a HAR or JSONL file is said again to, by commas.")
+    ] = "raw,openai,langchain",
+    out: Annotated[Path | None, typer.Option("--out", help="Write the new run into this folder.")] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Which reports, by commas.")
+    ] = "html,junit,markdown",
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Judge what was recorded again, by today's rules and without a network."""
+    from harness import rejudge
+    from harness.asked import formats_of
+    from harness.observe import checked_clients
+    from harness.report import terminal
+
+    names = formats_of(formats)
+    recorded = rejudge.recording(path, checked_clients(clients.split(",")))
+    judged = rejudge.judged_again(recorded, level=level)
+    if out is not None:
+        rejudge.save(judged, recorded, out, names)
+    if quiet:
+        typer.echo(terminal.summary_line(judged))
+    else:
+        terminal.render(judged, Console(no_color=no_color, highlight=False), out or path)
+    if recorded.run is not None:
+        typer.echo(f"{rejudge.differing(recorded.run, judged):,} verdicts differ from those in run.json.")
+    raise typer.Exit(judged.exit_code)
+
+
+@app.command()
 def rules(
     rule_id: Annotated[str | None, typer.Argument(metavar="RULE", help="Explain this rule.")] = None,
 ) -> None:

@@ -7,11 +7,11 @@ exchanges.jsonl.zst  every observation, one JSON object a line: exchange, reply,
 import dataclasses
 import io
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import orjson
 import zstandard
@@ -20,16 +20,20 @@ from harness import __version__
 from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
+from harness.fingerprint import JudgedBy, today
 from harness.parameters import ParameterVerdict
 from harness.rates import Rate, rates
 from harness.rule import Level
 from harness.scenario import Mode
-from harness.target import Target
+from harness.target import Target, Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending, Exchange, from_json, to_json
 
 Schema = Literal["likewise/run/1"]
 SCHEMA: Schema = "likewise/run/1"
+
+Key: TypeAlias = tuple[str, str, str]
+"""Scenario, client and mode."""
 
 DropinState = Literal["works", "breaks", "not judged"]
 
@@ -42,6 +46,11 @@ class TargetSummary:
     base_url: str
     model: str
     dialect: str
+
+    @classmethod
+    def of(cls, target: Target) -> "TargetSummary":
+        """What a run keeps of a target."""
+        return cls(target.name, target.base_url, target.model, target.dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The content of run.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted."""
+    """The content of run.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
+
+    `waivers` are the user's own; those of the dialect go with its name.
+    """
 
     schema: Schema
     target: TargetSummary
@@ -109,6 +121,8 @@ class Run:
     rates: list[Rate]
     notes: list[str]
     verdicts: list[Verdict]
+    waivers: list[Waiver] = field(default_factory=list)
+    judged_by: JudgedBy = field(default_factory=JudgedBy)
 
     def failures(self) -> list[Verdict]:
         """The failures that count at the run's level."""
@@ -124,7 +138,7 @@ class Run:
 
 
 def summarised(
-    target: Target,
+    target: TargetSummary,
     observations: Sequence[Observation],
     verdicts: Sequence[Verdict],
     *,
@@ -133,12 +147,13 @@ def summarised(
     finished: str,
     level: Level,
     is_complete: bool,
+    waivers: Sequence[Waiver] = (),
     remarks: Sequence[str] = (),
 ) -> Run:
     """The run that these observations and verdicts make."""
     return Run(
         schema=SCHEMA,
-        target=TargetSummary(target.name, target.base_url, target.model, target.dialect),
+        target=target,
         started=started,
         finished=finished,
         is_complete=is_complete,
@@ -156,6 +171,8 @@ def summarised(
         rates=list(rates(verdicts)),
         notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],
         verdicts=list(verdicts),
+        waivers=list(waivers),
+        judged_by=today(),
     )
 
 
@@ -238,9 +255,16 @@ def _quoted(text: str) -> str:
 
 
 def save(run: Run, folder: Path) -> None:
-    """Write run.json, whole or not at all."""
+    """Write run.json, whole or not at all; each verdict has a line of its own."""
     unfinished = folder / "run.json.unfinished"
-    unfinished.write_bytes(orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    verdicts = values.pop("verdicts")
+    with unfinished.open("wb") as file:
+        file.write(orjson.dumps(values, option=orjson.OPT_INDENT_2).removesuffix(b"\n}"))
+        file.write(b',\n  "verdicts": [')
+        for number, verdict in enumerate(verdicts):
+            file.write((b",\n    " if number else b"\n    ") + orjson.dumps(verdict))
+        file.write(b"\n  ]\n}\n")
     unfinished.replace(folder / "run.json")
 
 
@@ -267,6 +291,7 @@ class ExchangeLog:
             "client_version": seen.client_version,
             "mode": seen.mode.value,
             "attempts": seen.attempts,
+            "is_claimed": seen.is_claimed,
             "exchange": to_json(seen.exchange),
             "reply": dataclasses.asdict(seen.reply),
         }
@@ -298,23 +323,66 @@ def load(folder: Path) -> Run:
             "Name a folder that `likewise check --out` wrote.",
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
+        said = _foreign(path) or f"is not a run that this version reads: {place}: {first['msg']}"
         raise RunFolderError(
-            f"{path} is not a run that this version reads: {place}: {first['msg']}.",
-            "Run `likewise check` again, or use the version that wrote it.",
+            f"{path} {said}.",
+            "Run `likewise check` again, or use the version that wrote it; "
+            "`likewise judge` needs its exchanges.jsonl.zst alone.",
         ) from error
 
 
-def load_exchanges(folder: Path) -> dict[tuple[str, str, str], Exchange]:
-    """The exchanges of a run folder by (scenario, client, mode), as far as the file is whole."""
-    exchanges: dict[tuple[str, str, str], Exchange] = {}
+def _foreign(path: Path) -> str:
+    """What a file is that is no run of this version; empty where it claims to be one."""
     try:
-        with (folder / "exchanges.jsonl.zst").open("rb") as file:
+        value = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        return "is no whole JSON: it was cut short, or another program wrote it"
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if not isinstance(schema, str):
+        return "was not written by likewise: it names no schema"
+    return "" if schema == SCHEMA else f"follows the schema {schema[:60]!r}, and this version reads {SCHEMA}"
+
+
+def load_exchanges(folder: Path) -> "KeptExchanges":
+    """The exchanges of a run folder by (scenario, client, mode), as far as the file is whole."""
+    compress = zstandard.ZstdCompressor(level=1).compress
+    lines: dict[Key, bytes] = {}
+    for seen in recorded_lines(folder / "exchanges.jsonl.zst"):
+        try:
+            from_json(seen["exchange"])
+            key = seen["scenario"], seen["client"], seen["mode"]
+        except (KeyError, TypeError, ValueError):
+            break
+        lines[key] = compress(orjson.dumps(seen["exchange"]))
+    return KeptExchanges(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptExchanges(Mapping[Key, Exchange]):
+    """Exchanges that are made when they are asked for: a report shows few of the many that a run has."""
+
+    lines: Mapping[Key, bytes]
+
+    def __getitem__(self, key: Key) -> Exchange:
+        return from_json(orjson.loads(zstandard.ZstdDecompressor().decompress(self.lines[key])))
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+def recorded_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of an exchanges.jsonl.zst, as far as the file is whole."""
+    try:
+        with path.open("rb") as file:
             reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             for line in io.BufferedReader(reader):
                 seen = orjson.loads(line)
-                exchanges[seen["scenario"], seen["client"], seen["mode"]] = from_json(seen["exchange"])
-    except (OSError, zstandard.ZstdError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return exchanges
-    return exchanges
+                if isinstance(seen, dict):
+                    yield seen
+    except (OSError, zstandard.ZstdError, orjson.JSONDecodeError):
+        return

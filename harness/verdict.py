@@ -41,6 +41,11 @@ class Verdict:
     evidence: tuple[Violation, ...] = ()
     waived: int = 0
 
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """What it is about: rule, scenario, client and mode. No two verdicts of a run share it."""
+        return self.rule, self.scenario, self.client, self.mode
+
     def counts_at(self, level: Level) -> bool:
         """Whether it is a failure that the exit code counts at this level."""
         return self.outcome is Outcome.FAIL and LEVELS.index(self.level) <= LEVELS.index(level)

@@ -58,13 +58,13 @@ def test_a_log_that_was_cut_short_gives_what_is_whole(folder: Path, tmp_path: Pa
 
 def test_a_log_of_something_else_gives_nothing(tmp_path: Path) -> None:
     (tmp_path / "exchanges.jsonl.zst").write_bytes(b"not zstandard")
-    assert run.load_exchanges(tmp_path) == {}
+    assert dict(run.load_exchanges(tmp_path)) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": "another/tool/1"}', "\x00"])
 def test_what_is_no_run_is_said_in_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(RunFolderError, match="is not a run that this version reads"):
+    with pytest.raises(RunFolderError, match=r"cut short|names no schema|follows the schema"):
         run.load(tmp_path)
 
 

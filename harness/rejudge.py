@@ -1,0 +1,178 @@
+"""Judging again what was recorded: a run's folder, or a user's own traffic; nothing is asked."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from harness import content, report, run, traffic
+from harness.check import now
+from harness.clients.reply import from_json as reply_from_json
+from harness.dialect import dialects, waivers_of
+from harness.errors import RunFolderError
+from harness.evidence import Observation
+from harness.judge import judge
+from harness.replay import seen_by
+from harness.rule import Level
+from harness.run import Run, TargetSummary
+from harness.scenario import Mode
+from harness.target import Waiver
+from harness.verdict import Outcome
+from harness.wire.exchange import from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was observed, of which target, and the run that was made of it; None where there was none.
+
+    `unknown` names the scenarios that this version does not have; nothing can be said of those.
+    """
+
+    target: TargetSummary
+    observations: tuple[Observation, ...]
+    run: Run | None
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def each_once(self) -> tuple[Observation, ...]:
+        """One observation of each exchange, where several clients were told the same one."""
+        return tuple({id(seen.exchange): seen for seen in self.observations}.values())
+
+
+def recording(path: Path, clients: Sequence[str]) -> Recording:
+    """What a run's folder holds, or a HAR or JSONL file, whose bytes are said again to these clients.
+
+    Raises RunFolderError when there is nothing to judge.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    told = traffic.read(path)
+    first = told[0]
+    url = first.exchange.request.url
+    target = TargetSummary(path.stem, url.rpartition("/v1/")[0] + "/v1", first.model, "openai")
+    calls = ((one.scenario, one.mode, one.exchange) for one in told)
+    return Recording(target, tuple(seen_by(clients, calls)), None)
+
+
+def judged_again(
+    recorded: Recording,
+    *,
+    level: Level | None = None,
+    waivers: Sequence[Waiver] | None = None,
+    day: date | None = None,
+) -> Run:
+    """The run that today's rules make of a recording.
+
+    Waivers are those of its dialect and the user's; `waivers` and `day` take the place of the run's own.
+    """
+    was = recorded.run
+    own = waivers if waivers is not None else was.waivers if was else ()
+    declared = waivers_of(recorded.target.dialect) if recorded.target.dialect in dialects() else ()
+    standing, on = (*declared, *own), day or (_day(was) if was else None)
+    verdicts = [
+        verdict
+        for rule in content.rules().values()
+        for verdict in judge(
+            [rule],
+            recorded.each_once if rule.judges_whole_runs else recorded.observations,
+            standing,
+            on,
+        )
+    ]
+    skipped = [one for one in was.verdicts if one.outcome is Outcome.SKIPPED] if was else []
+    return run.summarised(
+        recorded.target,
+        recorded.observations,
+        [*verdicts, *skipped],
+        started=was.started if was else now(),
+        finished=was.finished if was else now(),
+        level=level or (was.level if was else "spec"),
+        is_complete=was.is_complete if was else True,
+        waivers=own,
+        remarks=_remarks(recorded),
+    )
+
+
+def _day(was: Run) -> date | None:
+    """The day of a run; None when it can't be read."""
+    try:
+        return date.fromisoformat(was.started[:10])
+    except ValueError:
+        return None
+
+
+def save(judged: Run, recorded: Recording, folder: Path, formats: Sequence[str]) -> None:
+    """Write a folder of the new run, with the exchanges and these reports."""
+    with run.exchange_log(folder) as log:
+        for seen in recorded.observations:
+            log.add(seen)
+    run.save(judged, folder)
+    report.write(judged, run.load_exchanges(folder), folder, formats)
+
+
+def differing(before: Run, after: Run) -> int:
+    """How many verdicts of one run have another outcome in the other, or none."""
+    told = {verdict.cell: verdict.outcome for verdict in after.verdicts}
+    return sum(told.get(verdict.cell) is not verdict.outcome for verdict in before.verdicts)
+
+
+def _remarks(recorded: Recording) -> tuple[str, ...]:
+    if not recorded.unknown:
+        return ()
+    return (f"Not judged again, as this version has no such scenario: {', '.join(recorded.unknown[:20])}.",)
+
+
+def _of_folder(folder: Path) -> Recording:
+    lines = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))
+    known = content.scenarios()
+    observations = tuple(_observations(lines))
+    if not observations:
+        raise RunFolderError(
+            f"{folder} holds no exchange that this version can judge.",
+            "Name a folder of `likewise check` with its exchanges.jsonl.zst, or a HAR or JSONL file.",
+        )
+    was = run.load(folder) if (folder / "run.json").exists() else None
+    unknown = dict.fromkeys(str(line.get("scenario")) for line in lines if line.get("scenario") not in known)
+    target = was.target if was else _target(folder, observations)
+    return Recording(target, _in_order(observations, was), was, tuple(unknown))
+
+
+def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[Observation, ...]:
+    """In the order in which the run tells them; the log has them as they came."""
+    order = {(one.scenario, one.client, one.mode): at for at, one in enumerate(was.requests if was else ())}
+    return tuple(
+        sorted(
+            observations,
+            key=lambda seen: order.get((seen.scenario.id, seen.client, seen.mode.value), len(order)),
+        )
+    )
+
+
+def _observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
+    """The observations of a log, up to the first line that is none."""
+    known = content.scenarios()
+    for line in lines:
+        try:
+            if line["scenario"] in known:
+                yield Observation(
+                    known[line["scenario"]],
+                    line["client"],
+                    line["client_version"],
+                    Mode(line["mode"]),
+                    from_json(line["exchange"]),
+                    reply_from_json(line["reply"]),
+                    line["attempts"],
+                    is_claimed=line.get("is_claimed", True),
+                )
+        except (KeyError, TypeError, ValueError):
+            return
+
+
+def _target(folder: Path, observations: Sequence[Observation]) -> TargetSummary:
+    """What the exchanges themselves say of the target, where a run was killed before it could."""
+    first = observations[0]
+    url = first.exchange.request.url
+    return TargetSummary(
+        folder.name, url.rpartition("/v1/")[0] + "/v1", str(first.asked.get("model", "")), "openai"
+    )

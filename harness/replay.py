@@ -1,0 +1,180 @@
+"""Answers that were recorded, said again to the clients: what each makes of these very bytes.
+
+    PLAIN = Answer(200, {"content-type": "application/json"}, (0, b"..."))
+    assert violations("chat.created", "founding", "openai", plain=PLAIN) == []
+
+A server on loopback says them; nothing leaves this machine.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness import content
+from harness.clients import Connection
+from harness.evidence import Observation
+from harness.judge import judge
+from harness.observe import Allowance, Observer, observer
+from harness.plan import Call
+from harness.run import load_exchanges
+from harness.scenario import Ask, FollowUp, Mode, Operation, Scenario
+from harness.wire.exchange import Ending, Exchange
+
+_TOGETHER_MS = 50
+"""Reads that came so close to each other are said as one."""
+
+_KEPT_FROM_MS = 500
+"""A body that came faster than this is said at once: no rule looks at times that short."""
+
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
+
+
+class Answer:
+    """An HTTP answer to be said again: status, headers, and pieces of the body with their times in ms.
+
+    `asked` is the body of the request, where the scenario alone does not say it; an answer that `is_cut`
+    promises one byte more than it says.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: dict[str, str],
+        *pieces: tuple[float, bytes],
+        asked: bytes = b"",
+        is_cut: bool = False,
+    ) -> None:
+        self.status, self.headers, self.pieces = status, headers, pieces
+        self.asked, self.is_cut = asked, is_cut
+
+    @classmethod
+    def of(cls, exchange: Exchange) -> "Answer":
+        """The answer of a recorded exchange; raises ValueError when there was none."""
+        response = exchange.response
+        if response is None:
+            raise ValueError("the exchange has no answer that could be said again")
+        headers = {name: value for name, value in response.headers if name.lower() not in _FRAMING}
+        return cls(
+            response.status,
+            headers,
+            *_pieces(exchange),
+            asked=exchange.request.body,
+            is_cut=exchange.ended is Ending.CUT,
+        )
+
+
+def _pieces(exchange: Exchange) -> Iterator[tuple[float, bytes]]:
+    reads = exchange.response.decoded_reads if exchange.response else ()
+    sent_ns = exchange.request.sent_ns
+    if not reads or (reads[-1].arrived_ns - sent_ns) / 1e6 < _KEPT_FROM_MS:
+        yield 0, b"".join(read.data for read in reads)
+        return
+    at_ms, data = (reads[0].arrived_ns - sent_ns) / 1e6, b""
+    last_ms = at_ms
+    for read in reads:
+        arrived_ms = (read.arrived_ns - sent_ns) / 1e6
+        if arrived_ms - last_ms > _TOGETHER_MS and data:
+            yield round(at_ms), data
+            at_ms, data = arrived_ms, b""
+        data, last_ms = data + read.data, arrived_ms
+    yield round(at_ms), data
+
+
+def recorded(folder: str | Path, scenario: str, client: str, mode: str) -> Answer:
+    """An answer of a run's folder."""
+    return Answer.of(load_exchanges(Path(folder))[scenario, client, mode])
+
+
+def violations(
+    rule: str, scenario: str, client: str, *, plain: Answer | None = None, stream: Answer | None = None
+) -> list[str]:
+    """Why a rule fails on these answers, as sentences; none when it holds.
+
+    KeyError: there is no such rule or scenario.
+    """
+    known = content.scenarios()[scenario]
+    answers = [(Mode.PLAIN, plain), (Mode.STREAM, stream)]
+    with replaying([client]) as replayed:
+        seen = [replayed(known, client, mode, answer) for mode, answer in answers if answer is not None]
+    return [verdict.reason for verdict in judge([content.rules()[rule]], seen) if verdict.outcome == "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayer:
+    """Says an answer to a client and gives what was seen of that."""
+
+    opened: Observer
+    server: "_Server"
+
+    def __call__(self, scenario: Scenario, client: str, mode: Mode, answer: Answer) -> Observation:
+        """One observation; the scenario is kept, whatever it takes to make the client ask."""
+        self.server.answer = answer
+        ask = scenario.ask
+        if isinstance(ask, FollowUp):
+            ask = _ask_of(ask.operation, answer.asked)
+        seen = self.opened.observe(Call(replace(scenario, ask=ask), client, mode))
+        return replace(seen, scenario=scenario)
+
+
+def _ask_of(operation: Operation, asked: bytes) -> Ask:
+    params = orjson.loads(asked) if asked else {}
+    return Ask(operation, {name: value for name, value in params.items() if name not in {"model", "stream"}})
+
+
+@contextmanager
+def replaying(clients: Iterable[str]) -> Iterator[Replayer]:
+    """Open clients on a server that says what it is told to."""
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        connection = Connection(f"http://127.0.0.1:{server.server_port}/v1", "recorded", "sk-recorded")
+        try:
+            with observer(connection, clients, [], Allowance(retries=0)) as opened:
+                yield Replayer(opened, server)
+        finally:
+            server.shutdown()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    answer: Answer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _say(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        answer = self.server.answer
+        started_s = time.monotonic()
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(sum(len(data) for _, data in answer.pieces) + answer.is_cut))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for at_ms, data in answer.pieces:
+            time.sleep(max(0.0, started_s + at_ms / 1000 - time.monotonic()))
+            self.wfile.write(data)
+        self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _say  # noqa: N815  # names that http.server looks for
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: what is served here is the harness's own business."""
+
+
+def seen_by(clients: Sequence[str], told: Iterable[tuple[Scenario, Mode, Exchange]]) -> Iterator[Observation]:
+    """What each client makes of recorded exchanges; each observation holds the exchange as recorded."""
+    with replaying(clients) as replayed:
+        for scenario, mode, exchange in told:
+            for client in clients:
+                seen = replayed(scenario, client, mode, Answer.of(exchange))
+                yield replace(seen, exchange=exchange)

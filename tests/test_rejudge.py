@@ -1,0 +1,168 @@
+"""Judging again: a run's folder, one that was killed, and a user's own traffic; no endpoint is asked."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import zstandard
+
+from harness import run
+from harness.check import Settings, check
+from harness.errors import RunFolderError
+from harness.rejudge import differing, judged_again, recording, save
+from harness.target import Waiver, resolve
+from harness.verdict import Outcome
+
+QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1_700_000_000,
+    "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+NO_END = {**ANSWER, "choices": [{**ANSWER["choices"][0], "finish_reason": None}]}  # type: ignore[index]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smoke run of the reference endpoint, which is gone when the tests look at it."""
+    place = tmp_path_factory.mktemp("run")
+    with check(resolve("reference", {}), Settings(profile="smoke"), {}) as checking:
+        checking.observe(place, lambda _: None)
+        run.save(checking.judged(), place)
+    return place
+
+
+def _jsonl(path: Path, *lines: Mapping[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def _failing(path: Path, *clients: str) -> set[tuple[str, str]]:
+    judged = judged_again(recording(path, clients or ("raw",)))
+    return {(one.rule, one.client) for one in judged.verdicts if one.outcome is Outcome.FAIL}
+
+
+def test_a_run_is_judged_as_it_was_when_nothing_changed(folder: Path) -> None:
+    was, again = run.load(folder), judged_again(recording(folder, ()))
+    assert differing(was, again) == 0
+    assert (again.verdicts, again.requests, again.dropin) == (was.verdicts, was.requests, was.dropin)
+
+
+def test_a_waiver_of_another_day_is_applied_when_it_is_given(folder: Path) -> None:
+    path = folder
+    recorded = recording(path, ())
+    assert recorded.run is not None
+    rule = next(one.rule for one in recorded.run.verdicts)
+    judged = judged_again(recorded, waivers=[Waiver(rule, "because")])
+    assert [waiver.rule for waiver in judged.waivers] == [rule]
+
+
+def test_a_killed_run_is_judged_from_what_it_has(folder: Path, tmp_path: Path) -> None:
+    log = (folder / "exchanges.jsonl.zst").read_bytes()
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(log[: len(log) * 2 // 3])
+    judged = judged_again(recording(tmp_path, ()))
+    assert 0 < len(judged.requests) < len(run.load(folder).requests)
+    assert judged.target.model == "standin-1"
+    assert judged.target.base_url.startswith("http://127.0.0.1:")
+
+
+def test_a_run_that_was_judged_again_is_a_run(folder: Path, tmp_path: Path) -> None:
+    recorded = recording(folder, ())
+    save(judged_again(recorded), recorded, tmp_path / "new", ["markdown"])
+    assert (tmp_path / "new" / "summary.md").exists()
+    assert differing(run.load(tmp_path / "new"), judged_again(recording(tmp_path / "new", ()))) == 0
+
+
+def test_scenarios_that_are_gone_are_named(folder: Path, tmp_path: Path) -> None:
+    lines = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))
+    text = b"".join(
+        orjson.dumps({**line, "scenario": "gone"} if at else line) + b"\n" for at, line in enumerate(lines)
+    )
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(zstandard.compress(text))
+    assert judged_again(recording(tmp_path, ())).notes[0].endswith("no such scenario: gone.")
+
+
+def test_a_users_own_lines_are_judged_through_each_client(tmp_path: Path) -> None:
+    path = _jsonl(tmp_path / "mine.jsonl", {"request": QUESTION, "response": NO_END})
+    assert {("chat.schema-must", "raw"), ("chat.schema-must", "openai")} <= _failing(path, "raw", "openai")
+    right = _jsonl(tmp_path / "right.jsonl", {"request": QUESTION, "response": ANSWER})
+    assert not any(rule == "chat.schema-must" for rule, _ in _failing(right))
+
+
+def test_a_users_own_stream_is_the_text_of_its_events(tmp_path: Path) -> None:
+    line = {"request": {**QUESTION, "stream": True}, "response": "data: {}\n\n"}
+    assert ("stream.ends-with-done", "raw") in _failing(_jsonl(tmp_path / "s.jsonl", line))
+
+
+def test_rules_about_whole_runs_see_each_exchange_once(tmp_path: Path) -> None:
+    path = _jsonl(tmp_path / "mine.jsonl", {"request": QUESTION, "response": ANSWER})
+    assert not any(rule == "usage.unique-ids" for rule, _ in _failing(path, "raw", "openai"))
+    twice = _jsonl(tmp_path / "twice.jsonl", *[{"request": QUESTION, "response": ANSWER}] * 2)
+    assert ("usage.unique-ids", "all") in _failing(twice)
+
+
+def test_a_har_file_is_judged_but_for_what_is_no_call(tmp_path: Path) -> None:
+    def entry(url: str, body: object) -> Mapping[str, Any]:
+        return {
+            "request": {"method": "POST", "url": url, "postData": {"text": json.dumps(QUESTION)}},
+            "response": {
+                "status": 200,
+                "httpVersion": "http/2.0",
+                "headers": [
+                    {"name": "content-type", "value": "application/json"},
+                    {"name": "content-encoding", "value": "gzip"},
+                    {"name": "set-cookie", "value": "secret=1"},
+                ],
+                "content": {"text": json.dumps(body)},
+            },
+        }
+
+    har = {
+        "log": {
+            "entries": [
+                entry("https://x.example/style.css", 1),
+                entry("https://x.example/v1/chat/completions", NO_END),
+            ]
+        }
+    }
+    path = tmp_path / "mine.har"
+    path.write_text(json.dumps(har), encoding="utf-8")
+    recorded = recording(path, ("raw",))
+    (seen,) = recorded.observations
+    assert seen.exchange.response is not None
+    assert seen.exchange.response.http_version == "HTTP/2"
+    assert "secret" not in str(seen.exchange)
+    assert ("chat.schema-must", "raw") in _failing(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.har", "[]"),
+        ("x.har", '{"log": {"entries": [{}'),
+        ("x.har", '{"log": {"entries": []}}'),
+        ("x.jsonl", "not json"),
+        ("x.jsonl", '{"request": {}}'),
+        ("x.jsonl", ""),
+        ("x.jsonl", '{"request": {}, "response": {}, "path": "/other"}'),
+    ],
+)
+def test_a_file_without_a_call_is_said_in_two_sentences(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(RunFolderError) as caught:
+        recording(tmp_path / name, ("raw",))
+    assert caught.value.happened.endswith(".")
+    assert caught.value.next_step
+
+
+def test_a_folder_without_exchanges_is_said_in_two_sentences(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "run.json", tmp_path)
+    with pytest.raises(RunFolderError, match="no exchange"):
+        recording(tmp_path, ())
