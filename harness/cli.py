@@ -238,12 +238,12 @@ def judge(
 ) -> None:
     """Judge what was recorded again, by today's rules and without a network."""
     from harness import rejudge
-    from harness.asked import formats_of
+    from harness.asked import formats_of, words
     from harness.observe import checked_clients
     from harness.report import terminal
 
     names = formats_of(formats)
-    recorded = rejudge.recording(path, checked_clients(clients.split(",")))
+    recorded = rejudge.recording(path, checked_clients(words(clients)))
     judged = rejudge.judged_again(recorded, level=level)
     if out is not None:
         rejudge.save(judged, recorded, out, names)
@@ -254,6 +254,36 @@ def judge(
     if recorded.run is not None:
         typer.echo(f"{rejudge.differing(recorded.run, judged):,} verdicts differ from those in run.json.")
     raise typer.Exit(judged.exit_code)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="Say what changed since this run, and why.")
+    ] = None,
+    clients: Annotated[str, typer.Option(help="Which clients, by commas; default: all.")] = "",
+    level: Annotated[
+        Literal["must", "spec", "recommended"] | None,
+        typer.Option("--level", help="What counts as a regression; default: the new run's own level."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the comparison into this folder.")] = None,
+    formats: Annotated[str, typer.Option("--format", help="html, markdown, or both.")] = "html,markdown",
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Compare runs, or the clients of one; with --baseline, exit with 1 when the endpoint got worse."""
+    from harness.asked import words
+    from harness.comparison import making, terminal
+
+    made = making.made(folders, baseline, words(clients), level)
+    written = making.write(made, out or _folder_for("comparison", None, is_one_of_many=False), words(formats))
+    if quiet:
+        typer.echo(terminal.summary_line(made.comparison, made.changes))
+    else:
+        console = Console(no_color=no_color, highlight=False)
+        terminal.render(made.comparison, made.changes, console, written)
+    raise typer.Exit(made.exit_code)
 
 
 @app.command()

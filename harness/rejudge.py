@@ -61,15 +61,17 @@ def judged_again(
     level: Level | None = None,
     waivers: Sequence[Waiver] | None = None,
     day: date | None = None,
+    dialect: str | None = None,
 ) -> Run:
     """The run that today's rules make of a recording.
 
-    Waivers are those of its dialect and the user's; `waivers` and `day` take the place of the run's own.
+    Waivers are those of its dialect and the user's; what is given takes the place of the run's own.
     """
     was = recorded.run
     own = waivers if waivers is not None else was.waivers if was else ()
-    declared = waivers_of(recorded.target.dialect) if recorded.target.dialect in dialects() else ()
-    standing, on = (*declared, *own), day or (_day(was) if was else None)
+    spoken = dialect or recorded.target.dialect
+    declared = waivers_of(spoken) if spoken in dialects() else ()
+    standing, on = (*declared, *own), day or (day_of(was) if was else None)
     verdicts = [
         verdict
         for rule in content.rules().values()
@@ -94,7 +96,7 @@ def judged_again(
     )
 
 
-def _day(was: Run) -> date | None:
+def day_of(was: Run) -> date | None:
     """The day of a run; None when it can't be read."""
     try:
         return date.fromisoformat(was.started[:10])

@@ -21,7 +21,7 @@ async function copy(button) {
 
 const filter = document.querySelector("form.filter");
 if (filter) {
-  const rows = [...document.querySelectorAll("table.rules tbody tr")];
+  const rows = [...document.querySelectorAll("table.rules tr[data-outcomes]")];
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const apply = () => {
     const wanted = new FormData(filter);
@@ -34,6 +34,9 @@ if (filter) {
         return [client, ""].includes(wanted.get("client")) && [outcome, ""].includes(wanted.get("outcome"));
       });
     for (const row of rows) row.hidden = !isShown(row);
+    for (const group of document.querySelectorAll("table.rules tbody")) {
+      group.hidden = !group.querySelector("tr[data-outcomes]:not([hidden])");
+    }
     const shown = rows.filter((row) => !row.hidden).length;
     filter.querySelector("[role=status]").textContent = `${shown} of ${rows.length} rules`;
   };
