@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from harness import content, run
+from harness import content, report, run
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import Difference, dialects, differences_of
 from harness.rule import LEVELS, Rule
@@ -34,10 +35,25 @@ def pages() -> Mapping[str, str]:
     }
 
 
-def publish_schema(folder: Path) -> None:
-    """Write the JSON Schema of run.json."""
-    text = json.dumps(run.json_schema(), indent=2, ensure_ascii=False)
-    (folder / "run.json").write_text(f"{text}\n", encoding="utf-8")
+def published_schemas() -> Mapping[str, dict[str, Any]]:
+    """The JSON Schema of each JSON file that a run may hold, by the file's name."""
+    formats = {chosen.FILENAME: chosen for chosen in report.formats().values()}
+    made = {name: chosen.json_schema() for name, chosen in formats.items() if hasattr(chosen, "json_schema")}
+    return {"run.json": run.json_schema()} | {
+        name: {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"https://likewise.dev/schemas/{name}",
+            **schema,
+        }
+        for name, schema in made.items()
+    }
+
+
+def publish_schemas(folder: Path) -> None:
+    """Write them into a folder."""
+    for name, schema in published_schemas().items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False)
+        (folder / name).write_text(f"{text}\n", encoding="utf-8")
 
 
 def write(folder: Path) -> None:
@@ -231,4 +247,4 @@ def _anchor(heading: str) -> str:
 
 if __name__ == "__main__":
     write(Path("docs"))
-    publish_schema(Path("harness/schemas/published"))
+    publish_schemas(Path("harness/schemas/published"))

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from harness import run
 from harness.check import Settings, check
 from harness.errors import RunFolderError
-from harness.rulebook import publish_schema
+from harness.rulebook import publish_schemas
 from harness.run import Run
 from harness.target import resolve
 
@@ -26,10 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_published_schema_is_fresh(tmp_path: Path) -> None:
-    publish_schema(tmp_path)
-    published = ROOT / "harness" / "schemas" / "published" / "run.json"
-    assert published.read_text() == (tmp_path / "run.json").read_text(), "run make docs"
+def test_the_published_schemas_are_fresh(tmp_path: Path) -> None:
+    publish_schemas(tmp_path)
+    published = ROOT / "harness" / "schemas" / "published"
+    told = {path.name: path.read_text() for path in published.iterdir()}
+    assert told == {path.name: path.read_text() for path in tmp_path.iterdir()}, "run make docs"
 
 
 def test_a_run_conforms_to_the_published_schema(folder: Path) -> None:

@@ -34,6 +34,11 @@ def page(template: str, text_chars: int, **values: Any) -> str:
     return _templates(text_chars).get_template(template).render(**shared, **values)
 
 
+def drawing(template: str, **values: Any) -> str:
+    """A drawing that stands alone."""
+    return _templates(_NAME_CHARS).get_template(template).render(**values)
+
+
 @cache
 def _templates(text_chars: int) -> Environment:
     templates = Environment(

@@ -29,7 +29,7 @@ def texts() -> Mapping[str, str]:
     found = {}
     for name, run in RUNS.items():
         found[f"{name}.terminal.txt"] = on_terminal(run)
-        for chosen in ("junit", "markdown"):
+        for chosen in ("badge", "badge_json", "csv", "ctrf", "junit", "markdown"):
             made = report.formats()[chosen]
             found[f"{name}.{made.FILENAME}"] = made.render(run, EXCHANGES)
     return found

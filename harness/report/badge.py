@@ -1,0 +1,53 @@
+"""A badge for a README: whether code written for OpenAI works, in two words. `badge_json` says the same."""
+
+from harness.report import Exchanges
+from harness.report.page import drawing
+from harness.run import Run
+
+FILENAME = "badge.svg"
+
+LABEL = "OpenAI drop-in"
+
+_CHAR_PX = 6.6
+"""About the width of a character; the drawing stretches its text to what it is given."""
+
+_PAD_PX = 8
+
+_GREEN, _AMBER, _RED, _GREY = "#1f6f43", "#8a5a00", "#b0281c", "#625d54"
+"""White text has contrast on each."""
+
+
+def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # the drop-in table says all that is needed
+    """The badge as SVG, which loads nothing."""
+    said = message(run)
+    return drawing(
+        "badge.svg",
+        label=LABEL,
+        message=said,
+        label_px=_width_px(LABEL),
+        message_px=_width_px(said),
+        pad_px=_PAD_PX,
+        colour=colour(run),
+    )
+
+
+def colour(run: Run) -> str:
+    """Green: conforms; amber: a rule fails, but no founding call breaks; red: one does; grey: not judged."""
+    if run.exit_code == 1:
+        return _RED if any(cell.state == "breaks" for cell in run.dropin) else _AMBER
+    return _GREY if run.exit_code == 3 else _GREEN
+
+
+def message(run: Run) -> str:
+    """The right half: how many of the founding calls work, and whether rules fail beside them."""
+    works = sum(cell.state == "works" for cell in run.dropin)
+    if run.exit_code == 3:
+        return "not judged"
+    calls = f"{works} of {len(run.dropin)} calls" if run.dropin else "no calls"
+    failing = len({verdict.rule for verdict in run.failures()})
+    rules = f", {failing} rule{'s' if failing != 1 else ''} fail{'s' if failing == 1 else ''}"
+    return calls + (rules if failing else "")
+
+
+def _width_px(text: str) -> int:
+    return round(len(text) * _CHAR_PX) + 2 * _PAD_PX

@@ -1,0 +1,176 @@
+"""CTRF JSON, the Common Test Report Format: a test per verdict, told as in `junit.xml`.
+
+Source: CTRF specification 1.0 (github.com/ctrf-io/ctrf), whose schema refuses keys that it does not know;
+what is ours stands in `extra`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+
+from harness.report import Exchanges
+from harness.report.findings import Cell, duration_s, rule_text, shown_cell
+from harness.report.text import one_line
+from harness.run import Run
+from harness.verdict import Outcome, Verdict
+
+FILENAME = "ctrf.json"
+
+_MESSAGE_CHARS = 500
+_NAME_CHARS = 200
+
+Status = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What made the report."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts, and Unix times in milliseconds."""
+
+    tests: int
+    passed: int
+    failed: int
+    skipped: int
+    pending: int
+    other: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What CTRF has no key for: the verdict's own fields."""
+
+    rule: str
+    level: str
+    scenario: str
+    client: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One verdict; `duration` is that of its request, in milliseconds."""
+
+    name: str
+    status: Status
+    rawStatus: str  # the format's name  # noqa: N815  # the format's name
+    duration: int
+    suite: list[str]
+    extra: Extra
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Which endpoint was asked."""
+
+    appName: str  # the format's name  # noqa: N815  # the format's name
+    testEnvironment: str  # the format's name  # noqa: N815  # the format's name
+    osPlatform: str  # the format's name  # noqa: N815  # the format's name
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The run."""
+
+    tool: Tool
+    summary: Summary
+    tests: list[Test]
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The whole file."""
+
+    reportFormat: Literal["CTRF"]  # the format's name  # noqa: N815  # the format's name
+    specVersion: Literal["1.0.0"]  # the format's name  # noqa: N815  # the format's name
+    generatedBy: str  # the format's name  # noqa: N815  # the format's name
+    results: Results
+
+
+def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # a verdict's own words are enough here
+    """The run as a CTRF document; what the exit code counts is what failed."""
+    durations_ms = {(one.scenario, one.client, one.mode): one.duration_ms for one in run.requests}
+    tests = [_test(verdict, run, durations_ms) for verdict in run.verdicts]
+    statuses = [test.status for test in tests]
+    start_ms = _start_ms(run)
+    version = one_line(run.environment.likewise, _NAME_CHARS)
+    document = Document(
+        "CTRF",
+        "1.0.0",
+        f"likewise {version}",
+        Results(
+            Tool("likewise", version),
+            Summary(
+                tests=len(tests),
+                passed=statuses.count("passed"),
+                failed=statuses.count("failed"),
+                skipped=statuses.count("skipped"),
+                pending=0,
+                other=0,
+                start=start_ms,
+                stop=start_ms + round(duration_s(run) * 1000),
+            ),
+            tests,
+            Environment(
+                one_line(run.target.name, _NAME_CHARS),
+                one_line(f"{run.target.model} at {run.target.base_url}", _NAME_CHARS),
+                one_line(run.environment.platform, _NAME_CHARS),
+            ),
+        ),
+    )
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of what is written; narrower than CTRF's own."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Document).json_schema()
+
+
+def _test(verdict: Verdict, run: Run, durations_ms: Mapping[Cell, float]) -> Test:
+    place = (verdict.rule, verdict.level, verdict.scenario, verdict.client, verdict.mode)
+    extra = Extra(*(one_line(text, _NAME_CHARS) for text in place))
+    return Test(
+        name=f"{extra.rule} {extra.scenario}[{extra.client}-{extra.mode}]",
+        status=_status(verdict, run),
+        rawStatus=verdict.outcome.value,
+        duration=round(durations_ms.get(shown_cell(verdict), 0)),
+        suite=[one_line(verdict.surface, _NAME_CHARS) or "none", extra.rule],
+        extra=extra,
+        message=one_line(_message(verdict, run), _MESSAGE_CHARS),
+    )
+
+
+def _message(verdict: Verdict, run: Run) -> str:
+    if not verdict.counts_at(run.level):
+        return verdict.reason
+    rule = rule_text(verdict)
+    return f"{rule.sentence} {verdict.reason}. {f'Who breaks: {rule.breaks}' if rule.breaks else ''}".strip()
+
+
+def _status(verdict: Verdict, run: Run) -> Status:
+    if verdict.outcome is Outcome.PASS:
+        return "passed"
+    is_failed = verdict.outcome is Outcome.ERROR or verdict.counts_at(run.level)
+    return "failed" if is_failed else "skipped"
+
+
+def _start_ms(run: Run) -> int:
+    try:
+        return round(datetime.fromisoformat(run.started).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return 0
