@@ -287,6 +287,22 @@ def compare(
 
 
 @app.command()
+def bugreport(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule that fails in the run.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="The folder of the run; default: the newest in runs/."),
+    ] = None,
+) -> None:
+    """Print a failing rule as Markdown, ready for the tracker of the endpoint."""
+    from harness import run
+    from harness.report.bugreport import bugreport as text_of
+
+    chosen = folder or run.newest(Path("runs"))
+    typer.echo(text_of(run.load(chosen), run.load_exchanges(chosen), rule), nl=False)
+
+
+@app.command()
 def rules(
     rule_id: Annotated[str | None, typer.Argument(metavar="RULE", help="Explain this rule.")] = None,
 ) -> None:

@@ -345,6 +345,14 @@ def _foreign(path: Path) -> str:
     return "" if schema == SCHEMA else f"follows the schema {schema[:60]!r}, and this version reads {SCHEMA}"
 
 
+def newest(folder: Path) -> Path:
+    """The run folder below a folder that was written last; raises RunFolderError when there is none."""
+    runs = list(folder.glob("**/run.json"))
+    if not runs:
+        raise RunFolderError(f"There is no run below {folder}.", "Name the folder of a run.")
+    return max(runs, key=lambda path: path.stat().st_mtime).parent
+
+
 def load_exchanges(folder: Path) -> "KeptExchanges":
     """The exchanges of a run folder by (scenario, client, mode), as far as the file is whole."""
     compress = zstandard.ZstdCompressor(level=1).compress

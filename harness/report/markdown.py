@@ -168,10 +168,10 @@ def code(text: str, limit: int) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "sh") -> str:
     """A fenced code block."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return f"{fence}sh\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _longest_run(text: str) -> int:
