@@ -287,6 +287,50 @@ def compare(
 
 
 @app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="A target, or the folder of a run: the backend.")],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="A target, or the folder of a run: the gateway.")
+    ],
+    config: ConfigFile = None,
+    clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw",
+    modes: Annotated[
+        str, typer.Option(help="Which modes: plain, stream, or both by commas.")
+    ] = "plain,stream",
+    profile: Annotated[
+        Literal["smoke", "standard"], typer.Option(help="The founding calls alone, or everything.")
+    ] = "standard",
+    rpm: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests a minute.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write into this folder.")] = None,
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Ask two targets the same and tell field by field what one side has and the other has not."""
+    from harness import hops
+    from harness.asked import settings_of
+    from harness.comparison import difference_report
+    from harness.comparison.difference import differences
+
+    folder = out or _folder_for("diff", None, is_one_of_many=False)
+    settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm)
+    console = Console(no_color=no_color, highlight=False)
+    asked = []
+    for side in hops.sides((first, second), config, folder):
+        total = len(hops.planned(side, settings))
+        with _progress(console, f"Asking {side.name}", total, quiet=quiet) as advance:
+            asked.append(hops.exchanges(side, settings, os.environ, advance))
+    found, compared = differences(*asked), len(asked[0].keys() & asked[1].keys())
+    written = difference_report.write(folder, (first, second), found, compared)
+    if quiet:
+        typer.echo(difference_report.sentence((first, second), found, compared))
+    else:
+        difference_report.render(console, (first, second), found, compared)
+        for path in written:
+            typer.echo(path)
+    raise typer.Exit((1 if found else 0) if compared else 3)
+
+
+@app.command()
 def bugreport(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule that fails in the run.")],
     folder: Annotated[
