@@ -4,7 +4,7 @@ The page's looks are in `reports/templates`; what it says is put together here.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness import content
@@ -12,13 +12,17 @@ from harness.report import Exchanges, findings, text
 from harness.report.excerpt import Excerpt, excerpt
 from harness.report.findings import Cell, Finding, Kind, Reason, RuleText
 from harness.report.page import page
+from harness.report.replay_test import replay_test
 from harness.report.timeline import WIDTH, Timeline, timeline
-from harness.run import Run
+from harness.rule import LEVELS
+from harness.run import RequestSummary, Run
 from harness.verdict import Outcome, Verdict
 
 FILENAME = "report.html"
 
 MAX_BYTES = 1_500_000
+
+_SHOWN_STREAMS = 30
 
 _UNJUDGED = (Outcome.ERROR, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.SKIPPED)
 
@@ -56,10 +60,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A rule that fails, with its evidence."""
+    """A rule that fails, with its evidence, what clients made of the example, and a test that repeats it."""
 
     finding: Finding
     evidence: tuple[Evidence, ...]
+    effects: tuple[RequestSummary, ...]
+    test: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,8 @@ def render(run: Run, exchanges: Exchanges) -> str:
 def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
     failing = findings.findings(run)
     rules = tuple(_rule_views(run))
-    streams = tuple(_streams(run, exchanges))
+    effects = _effects(run)
+    streams = tuple(_streams(run, exchanges, failing))
     curls = {cell: text.command(curl, detail.curl_chars) for cell, curl in findings.curls(run).items()}
     return page(
         "report.html",
@@ -107,8 +114,11 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
         dropin_modes=findings.dropin_modes(run),
         dropin_rows=findings.dropin_rows(run),
         dropin_reasons=findings.dropin_reasons(run),
-        findings=[_finding_view(found, exchanges, curls, detail) for found in failing[: detail.findings]],
+        findings=[
+            _finding_view(found, exchanges, curls, effects, detail) for found in failing[: detail.findings]
+        ],
         finding_count=len(failing),
+        levels=LEVELS,
         finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
         waived=findings.reasons(run.verdicts, Outcome.WAIVED),
         unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
@@ -125,11 +135,27 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
 
 
 def _finding_view(
-    finding: Finding, exchanges: Exchanges, curls: Mapping[Cell, str], detail: Detail
+    finding: Finding,
+    exchanges: Exchanges,
+    curls: Mapping[Cell, str],
+    effects: Mapping[tuple[str, str], tuple[RequestSummary, ...]],
+    detail: Detail,
 ) -> FindingView:
+    test = replay_test(finding.example, exchanges)
     return FindingView(
-        finding, tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds])
+        finding,
+        tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds]),
+        effects.get((finding.example.scenario, findings.shown_cell(finding.example)[2]), ()),
+        test if len(test) <= detail.curl_chars else "",
     )
+
+
+def _effects(run: Run) -> Mapping[tuple[str, str], tuple[RequestSummary, ...]]:
+    """The requests by scenario and mode."""
+    found: dict[tuple[str, str], list[RequestSummary]] = {}
+    for request in run.requests:
+        found.setdefault((request.scenario, request.mode), []).append(request)
+    return {key: tuple(requests) for key, requests in found.items()}
 
 
 def _evidence(kind: Kind, exchanges: Exchanges, curls: Mapping[Cell, str], detail: Detail) -> Evidence:
@@ -154,13 +180,24 @@ def _counts(verdicts: Iterable[Verdict], client: str) -> Mapping[Outcome, int]:
     return {outcome: found[outcome] for outcome in Outcome if found[outcome]}
 
 
-def _streams(run: Run, exchanges: Exchanges) -> Iterator[tuple[str, Timeline]]:
-    """The drop-in streams and when their events came."""
+def _streams(run: Run, exchanges: Exchanges, failing: Iterable[Finding]) -> Iterator[tuple[str, Timeline]]:
+    """The drop-in streams, then those that findings show, with the times of their events."""
     scenarios = content.scenarios()
-    for request in run.requests:
-        exchange = exchanges.get((request.scenario, request.client, request.mode))
-        known = scenarios.get(request.scenario)
-        if request.mode == "stream" and exchange is not None and known is not None and known.is_dropin:
-            drawn = timeline(exchange)
-            if drawn is not None:
-                yield f"{request.client}, {request.scenario}", drawn
+    asked = ((one.scenario, one.client, one.mode) for one in run.requests)
+    dropin = [cell for cell in asked if cell[0] in scenarios and scenarios[cell[0]].is_dropin]
+    shown = [findings.shown_cell(kind.verdict) for found in failing for kind in found.kinds[:1]]
+    cells = [cell for cell in dict.fromkeys((*dropin, *shown[:_SHOWN_STREAMS])) if cell[2] == "stream"]
+    guilty = _guilty_events(run, set(cells))
+    for cell in cells:
+        drawn = timeline(exchanges[cell], guilty.get(cell, ())) if cell in exchanges else None
+        if drawn is not None:
+            yield f"{cell[1]}, {cell[0]}", drawn
+
+
+def _guilty_events(run: Run, cells: Container[Cell]) -> Mapping[Cell, set[int]]:
+    found: dict[Cell, set[int]] = {}
+    for verdict in run.verdicts:
+        if verdict.counts_at(run.level) and findings.shown_cell(verdict) in cells:
+            events = {violation.event for violation in verdict.evidence if violation.event is not None}
+            found.setdefault(findings.shown_cell(verdict), set()).update(events)
+    return found
