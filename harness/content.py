@@ -5,6 +5,7 @@ In a checkout they stand beside the package; a wheel carries them inside it, und
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,16 @@ def rules() -> Mapping[str, Rule]:
 def scenarios() -> Mapping[str, Scenario]:
     """Every scenario by its id, in the order of files and lines."""
     return _by_id(_values(Scenario))
+
+
+def scenario(name: str) -> Scenario | None:
+    """The scenario of this name; `capped#2` is `capped`, asked for the second time. None: there is none."""
+    scenario_id, _, number = name.partition("#")
+    known = scenarios().get(scenario_id)
+    if known is None or not number:
+        return known
+    is_number = number.isascii() and number.isdigit() and int(number) > 0
+    return replace(known, repetition=int(number) - 1) if is_number else None
 
 
 def _by_id(values: Iterable[_Value]) -> Mapping[str, _Value]:

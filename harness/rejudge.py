@@ -13,6 +13,7 @@ from harness.dialect import dialects, waivers_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
 from harness.judge import judge
+from harness.parameters import parameter_verdicts
 from harness.replay import seen_by
 from harness.rule import Level
 from harness.run import Run, TargetSummary
@@ -91,6 +92,7 @@ def judged_again(
         finished=was.finished if was else now(),
         level=level or (was.level if was else "spec"),
         is_complete=was.is_complete if was else True,
+        parameters=parameter_verdicts(content.rules().values(), verdicts, recorded.observations),
         waivers=own,
         remarks=_remarks(recorded),
     )
@@ -127,7 +129,6 @@ def _remarks(recorded: Recording) -> tuple[str, ...]:
 
 def _of_folder(folder: Path) -> Recording:
     lines = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))
-    known = content.scenarios()
     observations = tuple(_observations(lines))
     if not observations:
         raise RunFolderError(
@@ -135,7 +136,8 @@ def _of_folder(folder: Path) -> Recording:
             "Name a folder of `likewise check` with its exchanges.jsonl.zst, or a HAR or JSONL file.",
         )
     was = run.load(folder) if (folder / "run.json").exists() else None
-    unknown = dict.fromkeys(str(line.get("scenario")) for line in lines if line.get("scenario") not in known)
+    named = dict.fromkeys(str(line.get("scenario")) for line in lines)
+    unknown = [name for name in named if content.scenario(name) is None]
     target = was.target if was else _target(folder, observations)
     return Recording(target, _in_order(observations, was), was, tuple(unknown))
 
@@ -146,19 +148,19 @@ def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[O
     return tuple(
         sorted(
             observations,
-            key=lambda seen: order.get((seen.scenario.id, seen.client, seen.mode.value), len(order)),
+            key=lambda seen: order.get((seen.scenario.name, seen.client, seen.mode.value), len(order)),
         )
     )
 
 
 def _observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
     """The observations of a log, up to the first line that is none."""
-    known = content.scenarios()
     for line in lines:
         try:
-            if line["scenario"] in known:
+            scenario = content.scenario(line["scenario"])
+            if scenario is not None:
                 yield Observation(
-                    known[line["scenario"]],
+                    scenario,
                     line["client"],
                     line["client_version"],
                     Mode(line["mode"]),

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from harness import content
 from harness.report import Exchanges, findings, text
 from harness.report.excerpt import Excerpt, excerpt
-from harness.report.findings import Cell, Finding, Kind, Reason, RuleText
+from harness.report.findings import Cell, ClientEffect, Finding, Kind, Reason, RuleText
 from harness.report.page import page
 from harness.report.replay_test import replay_test
 from harness.report.timeline import WIDTH, Timeline, timeline
 from harness.rule import LEVELS
-from harness.run import RequestSummary, Run
+from harness.run import Run
 from harness.verdict import Outcome, Verdict
 
 FILENAME = "report.html"
@@ -60,11 +60,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A rule that fails, with its evidence, what clients made of the example, and a test that repeats it."""
+    """A rule that fails, with its evidence, what clients made of it, and a test that repeats it."""
 
     finding: Finding
     evidence: tuple[Evidence, ...]
-    effects: tuple[RequestSummary, ...]
+    effects: tuple[ClientEffect, ...]
+    rates: tuple[str, ...]
     test: str
 
 
@@ -98,7 +99,6 @@ def render(run: Run, exchanges: Exchanges) -> str:
 def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
     failing = findings.findings(run)
     rules = tuple(_rule_views(run))
-    effects = _effects(run)
     streams = tuple(_streams(run, exchanges, failing))
     curls = {cell: text.command(curl, detail.curl_chars) for cell, curl in findings.curls(run).items()}
     return page(
@@ -115,12 +115,13 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
         dropin_rows=findings.dropin_rows(run),
         dropin_reasons=findings.dropin_reasons(run),
         findings=[
-            _finding_view(found, exchanges, curls, effects, detail) for found in failing[: detail.findings]
+            _finding_view(run, found, exchanges, curls, detail) for found in failing[: detail.findings]
         ],
         finding_count=len(failing),
         levels=LEVELS,
         finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
         waived=findings.reasons(run.verdicts, Outcome.WAIVED),
+        parameters=findings.parameters_by_answer(run),
         unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
         streams=streams,
         scale_ms=max((drawn.ended_ms for _, drawn in streams), default=0.0) or 1.0,
@@ -135,27 +136,20 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
 
 
 def _finding_view(
+    run: Run,
     finding: Finding,
     exchanges: Exchanges,
     curls: Mapping[Cell, str],
-    effects: Mapping[tuple[str, str], tuple[RequestSummary, ...]],
     detail: Detail,
 ) -> FindingView:
     test = replay_test(finding.example, exchanges)
     return FindingView(
         finding,
         tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds]),
-        effects.get((finding.example.scenario, findings.shown_cell(finding.example)[2]), ()),
+        findings.client_effects(run, finding),
+        findings.rates_of(run, finding.rule.id),
         test if len(test) <= detail.curl_chars else "",
     )
-
-
-def _effects(run: Run) -> Mapping[tuple[str, str], tuple[RequestSummary, ...]]:
-    """The requests by scenario and mode."""
-    found: dict[tuple[str, str], list[RequestSummary]] = {}
-    for request in run.requests:
-        found.setdefault((request.scenario, request.mode), []).append(request)
-    return {key: tuple(requests) for key, requests in found.items()}
 
 
 def _evidence(kind: Kind, exchanges: Exchanges, curls: Mapping[Cell, str], detail: Detail) -> Evidence:
@@ -182,9 +176,8 @@ def _counts(verdicts: Iterable[Verdict], client: str) -> Mapping[Outcome, int]:
 
 def _streams(run: Run, exchanges: Exchanges, failing: Iterable[Finding]) -> Iterator[tuple[str, Timeline]]:
     """The drop-in streams, then those that findings show, with the times of their events."""
-    scenarios = content.scenarios()
     asked = ((one.scenario, one.client, one.mode) for one in run.requests)
-    dropin = [cell for cell in asked if cell[0] in scenarios and scenarios[cell[0]].is_dropin]
+    dropin = [cell for cell in asked if (known := content.scenario(cell[0])) and known.is_dropin]
     shown = [findings.shown_cell(kind.verdict) for found in failing for kind in found.kinds[:1]]
     cells = [cell for cell in dict.fromkeys((*dropin, *shown[:_SHOWN_STREAMS])) if cell[2] == "stream"]
     guilty = _guilty_events(run, set(cells))
