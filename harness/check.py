@@ -16,6 +16,7 @@ from harness.evidence import Observation
 from harness.first_answer import raise_if_nothing_to_judge
 from harness.judge import idle_waivers, judge, left_out
 from harness.observe import Allowance, Observer, observer
+from harness.parameters import parameter_verdicts
 from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
@@ -125,6 +126,7 @@ class Check:
             TargetSummary.of(self.target),
             self._in_order(),
             verdicts,
+            parameters=parameter_verdicts(content.rules().values(), verdicts, self._in_order()),
             started=self.started,
             finished=now(),
             level=self.settings.level,

@@ -13,6 +13,7 @@ from harness.dialect import dialects, waivers_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
 from harness.judge import judge
+from harness.parameters import parameter_verdicts
 from harness.replay import seen_by
 from harness.rule import Level
 from harness.run import Run, TargetSummary
@@ -91,6 +92,7 @@ def judged_again(
         finished=was.finished if was else now(),
         level=level or (was.level if was else "spec"),
         is_complete=was.is_complete if was else True,
+        parameters=parameter_verdicts(content.rules().values(), verdicts, recorded.observations),
         waivers=own,
         remarks=_remarks(recorded),
     )
@@ -134,14 +136,10 @@ def _of_folder(folder: Path) -> Recording:
             "Name a folder of `likewise check` with its exchanges.jsonl.zst, or a HAR or JSONL file.",
         )
     was = run.load(folder) if (folder / "run.json").exists() else None
-    names = dict.fromkeys(str(line.get("scenario")) for line in lines)
+    named = dict.fromkeys(str(line.get("scenario")) for line in lines)
+    unknown = [name for name in named if content.scenario(name) is None]
     target = was.target if was else _target(folder, observations)
-    return Recording(
-        target,
-        _in_order(observations, was),
-        was,
-        tuple(name for name in names if content.scenario(name) is None),
-    )
+    return Recording(target, _in_order(observations, was), was, tuple(unknown))
 
 
 def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[Observation, ...]:

@@ -16,12 +16,12 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 import orjson
 import zstandard
 
-from harness import __version__, content
+from harness import __version__
 from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
 from harness.fingerprint import JudgedBy, today
-from harness.parameters import ParameterVerdict, parameter_verdicts
+from harness.parameters import ParameterVerdict
 from harness.rates import Rate, rates
 from harness.rule import Level
 from harness.scenario import Mode
@@ -142,6 +142,7 @@ def summarised(
     observations: Sequence[Observation],
     verdicts: Sequence[Verdict],
     *,
+    parameters: Iterable[ParameterVerdict],
     started: str,
     finished: str,
     level: Level,
@@ -166,7 +167,7 @@ def summarised(
         requests=[_request(seen) for seen in observations],
         tokens=_tokens(observations),
         dropin=list(dropin_table(observations, verdicts)),
-        parameters=list(parameter_verdicts(content.rules().values(), verdicts, observations)),
+        parameters=list(parameters),
         rates=list(rates(verdicts)),
         notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],
         verdicts=list(verdicts),
