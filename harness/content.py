@@ -37,12 +37,13 @@ def scenarios() -> Mapping[str, Scenario]:
 
 
 def scenario(name: str) -> Scenario | None:
-    """The scenario of that name, which may have the number of a try (`tool-call#2`); None: there is none."""
-    scenario_id, mark, number = name.partition("#")
+    """The scenario of this name; `capped#2` is `capped`, asked for the second time. None: there is none."""
+    scenario_id, _, number = name.partition("#")
     known = scenarios().get(scenario_id)
-    if known is None or not mark:
+    if known is None or not number:
         return known
-    return replace(known, repetition=int(number) - 1) if number.isdecimal() else None
+    is_number = number.isascii() and number.isdigit() and int(number) > 0
+    return replace(known, repetition=int(number) - 1) if is_number else None
 
 
 def _by_id(values: Iterable[_Value]) -> Mapping[str, _Value]:

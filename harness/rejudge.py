@@ -130,14 +130,10 @@ def _of_folder(folder: Path) -> Recording:
             "Name a folder of `likewise check` with its exchanges.jsonl.zst, or a HAR or JSONL file.",
         )
     was = run.load(folder) if (folder / "run.json").exists() else None
-    names = dict.fromkeys(str(line.get("scenario")) for line in lines)
+    named = dict.fromkeys(str(line.get("scenario")) for line in lines)
+    unknown = [name for name in named if content.scenario(name) is None]
     target = was.target if was else _target(folder, observations)
-    return Recording(
-        target,
-        _in_order(observations, was),
-        was,
-        tuple(name for name in names if content.scenario(name) is None),
-    )
+    return Recording(target, _in_order(observations, was), was, tuple(unknown))
 
 
 def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[Observation, ...]:

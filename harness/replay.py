@@ -41,7 +41,9 @@ def violations(
 
     KeyError: there is no such rule or scenario.
     """
-    known = content.scenarios()[scenario]
+    known = content.scenario(scenario)
+    if known is None:
+        raise KeyError(scenario)
     answers = [(Mode.PLAIN, plain), (Mode.STREAM, stream)]
     with replaying([client]) as replayed:
         seen = [replayed(known, client, mode, answer) for mode, answer in answers if answer is not None]

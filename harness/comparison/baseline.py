@@ -167,4 +167,4 @@ def _by_cell(run: Run) -> Mapping[_Cell, Verdict]:
 
 
 def _seen(recording: Recording) -> Mapping[tuple[str, str, str], Observation]:
-    return {(seen.scenario.id, seen.client, seen.mode.value): seen for seen in recording.observations}
+    return {(seen.scenario.name, seen.client, seen.mode.value): seen for seen in recording.observations}

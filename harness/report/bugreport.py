@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from harness.errors import UsageError
 from harness.report import Exchanges
 from harness.report.excerpt import Excerpt, excerpt
-from harness.report.findings import Finding, Kind, cells, curls, effects, findings, shown_cell, target_line
+from harness.report.findings import (
+    Finding,
+    Kind,
+    cells,
+    client_effects,
+    curls,
+    findings,
+    rates_of,
+    shown_cell,
+    target_line,
+)
 from harness.report.markdown import code, fenced, prose
 from harness.report.replay_test import replay_test
 from harness.report.text import command, one_line, plural
@@ -62,16 +72,13 @@ def _blocks(run: Run, exchanges: Exchanges, finding: Finding) -> Iterator[str]:
     yield f"{prose(rule.sentence)} Level {code(rule.level, 20)}: {_LEVELS[rule.level]}.\n"
     if rule.source:
         yield f"Source: {prose(rule.source)}\n"
+    yield from (f"{prose(rate)}.\n" for rate in rates_of(run, rule.id)[:_KINDS])
     yield "### Who breaks\n"
     if rule.breaks:
         yield f"{prose(rule.breaks)}\n"
-    told = [
-        f"- {code(one.client, 80)}: {code(one.effect, 80)}"
-        + (f", {code(one.effect_detail, _TEXT_CHARS)}" if one.effect_detail else "")
-        for one in effects(run, example)
-    ]
+    told = [f"- {code(effect.sentence, _TEXT_CHARS)}" for effect in client_effects(run, finding)]
     if told:
-        yield "What each client made of this answer:\n\n" + "\n".join(told) + "\n"
+        yield "What each client made of these answers:\n\n" + "\n".join(told) + "\n"
     yield "### How to repeat it\n"
     yield "The line above repeats the request, with the key in `LIKEWISE_KEY`."
     test = replay_test(example, exchanges)

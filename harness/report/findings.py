@@ -157,12 +157,6 @@ def curls(run: Run) -> Mapping[Cell, str]:
     }
 
 
-def effects(run: Run, verdict: Verdict) -> tuple[RequestSummary, ...]:
-    """What each client's user got of the request that shows a verdict."""
-    scenario, _, mode = shown_cell(verdict)
-    return tuple(one for one in run.requests if (one.scenario, one.mode) == (scenario, mode))
-
-
 def dropin_rows(run: Run) -> Mapping[str, Mapping[str, Dropin]]:
     """The drop-in table: per client its cells by mode."""
     rows: dict[str, dict[str, Dropin]] = {}

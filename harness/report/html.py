@@ -4,21 +4,25 @@ The page's looks are in `reports/templates`; what it says is put together here.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness import content
 from harness.report import Exchanges, findings, text
 from harness.report.excerpt import Excerpt, excerpt
-from harness.report.findings import Cell, Finding, Kind, Reason, RuleText
+from harness.report.findings import Cell, ClientEffect, Finding, Kind, Reason, RuleText
 from harness.report.page import page
+from harness.report.replay_test import replay_test
 from harness.report.timeline import WIDTH, Timeline, timeline
+from harness.rule import LEVELS
 from harness.run import Run
 from harness.verdict import Outcome, Verdict
 
 FILENAME = "report.html"
 
 MAX_BYTES = 1_500_000
+
+_SHOWN_STREAMS = 30
 
 _UNJUDGED = (Outcome.ERROR, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.SKIPPED)
 
@@ -56,10 +60,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A rule that fails, with its evidence."""
+    """A rule that fails, with its evidence, what clients made of it, and a test that repeats it."""
 
     finding: Finding
     evidence: tuple[Evidence, ...]
+    effects: tuple[ClientEffect, ...]
+    rates: tuple[str, ...]
+    test: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ def render(run: Run, exchanges: Exchanges) -> str:
 def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
     failing = findings.findings(run)
     rules = tuple(_rule_views(run))
-    streams = tuple(_streams(run, exchanges))
+    streams = tuple(_streams(run, exchanges, failing))
     curls = {cell: text.command(curl, detail.curl_chars) for cell, curl in findings.curls(run).items()}
     return page(
         "report.html",
@@ -107,10 +114,14 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
         dropin_modes=findings.dropin_modes(run),
         dropin_rows=findings.dropin_rows(run),
         dropin_reasons=findings.dropin_reasons(run),
-        findings=[_finding_view(found, exchanges, curls, detail) for found in failing[: detail.findings]],
+        findings=[
+            _finding_view(run, found, exchanges, curls, detail) for found in failing[: detail.findings]
+        ],
         finding_count=len(failing),
+        levels=LEVELS,
         finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
         waived=findings.reasons(run.verdicts, Outcome.WAIVED),
+        parameters=findings.parameters_by_answer(run),
         unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
         streams=streams,
         scale_ms=max((drawn.ended_ms for _, drawn in streams), default=0.0) or 1.0,
@@ -125,10 +136,19 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
 
 
 def _finding_view(
-    finding: Finding, exchanges: Exchanges, curls: Mapping[Cell, str], detail: Detail
+    run: Run,
+    finding: Finding,
+    exchanges: Exchanges,
+    curls: Mapping[Cell, str],
+    detail: Detail,
 ) -> FindingView:
+    test = replay_test(finding.example, exchanges)
     return FindingView(
-        finding, tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds])
+        finding,
+        tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds]),
+        findings.client_effects(run, finding),
+        findings.rates_of(run, finding.rule.id),
+        test if len(test) <= detail.curl_chars else "",
     )
 
 
@@ -154,13 +174,23 @@ def _counts(verdicts: Iterable[Verdict], client: str) -> Mapping[Outcome, int]:
     return {outcome: found[outcome] for outcome in Outcome if found[outcome]}
 
 
-def _streams(run: Run, exchanges: Exchanges) -> Iterator[tuple[str, Timeline]]:
-    """The drop-in streams and when their events came."""
-    scenarios = content.scenarios()
-    for request in run.requests:
-        exchange = exchanges.get((request.scenario, request.client, request.mode))
-        known = scenarios.get(request.scenario)
-        if request.mode == "stream" and exchange is not None and known is not None and known.is_dropin:
-            drawn = timeline(exchange)
-            if drawn is not None:
-                yield f"{request.client}, {request.scenario}", drawn
+def _streams(run: Run, exchanges: Exchanges, failing: Iterable[Finding]) -> Iterator[tuple[str, Timeline]]:
+    """The drop-in streams, then those that findings show, with the times of their events."""
+    asked = ((one.scenario, one.client, one.mode) for one in run.requests)
+    dropin = [cell for cell in asked if (known := content.scenario(cell[0])) and known.is_dropin]
+    shown = [findings.shown_cell(kind.verdict) for found in failing for kind in found.kinds[:1]]
+    cells = [cell for cell in dict.fromkeys((*dropin, *shown[:_SHOWN_STREAMS])) if cell[2] == "stream"]
+    guilty = _guilty_events(run, set(cells))
+    for cell in cells:
+        drawn = timeline(exchanges[cell], guilty.get(cell, ())) if cell in exchanges else None
+        if drawn is not None:
+            yield f"{cell[1]}, {cell[0]}", drawn
+
+
+def _guilty_events(run: Run, cells: Container[Cell]) -> Mapping[Cell, set[int]]:
+    found: dict[Cell, set[int]] = {}
+    for verdict in run.verdicts:
+        if verdict.counts_at(run.level) and findings.shown_cell(verdict) in cells:
+            events = {violation.event for violation in verdict.evidence if violation.event is not None}
+            found.setdefault(findings.shown_cell(verdict), set()).update(events)
+    return found

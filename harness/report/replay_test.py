@@ -19,7 +19,8 @@ def replay_test(verdict: Verdict, exchanges: Exchanges) -> str:
     Everything in it that is not ours is a literal in ASCII.
     """
     rule = content.rules().get(verdict.rule)
-    if rule is None or rule.judges_whole_runs or verdict.scenario not in content.scenarios():
+    scenario = content.scenario(verdict.scenario)
+    if rule is None or rule.judges_whole_runs or scenario is None:
         return ""
     modes = ("plain", "stream") if verdict.mode == "both" else (verdict.mode,)
     found = [exchanges.get((verdict.scenario, verdict.client, mode)) for mode in modes]
@@ -35,9 +36,7 @@ def replay_test(verdict: Verdict, exchanges: Exchanges) -> str:
     ]
     for mode, answer in zip(modes, answers, strict=True):
         if is_short:
-            lines += _answer(
-                mode, answer, asks=isinstance(content.scenarios()[verdict.scenario].ask, FollowUp)
-            )
+            lines += _answer(mode, answer, asks=isinstance(scenario.ask, FollowUp))
         else:
             place = ", ".join(map(ascii, (verdict.scenario, verdict.client, mode)))
             lines.append(f"{mode.upper()} = recorded('.', {place})  # in the run's folder")
