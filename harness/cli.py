@@ -210,12 +210,18 @@ def serve(
     log: Annotated[
         Path | None, typer.Option(help="Write the true times of every answer to this file.")
     ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="Depart from right answers in this way; can be given several times."),
+    ] = None,
 ) -> None:
     """Run the reference endpoint until Ctrl-C."""
     from harness.endpoint.server import running
     from harness.endpoint.settings import Latency, Settings
 
-    settings = Settings(dialect=dialect, latency=Latency.parse(latency), log=log)
+    settings = Settings(
+        dialect=dialect, latency=Latency.parse(latency), log=log, faults=tuple(faults or ())
+    )
     with running(settings, host=host, port=port) as address, suppress(KeyboardInterrupt):
         typer.echo(f"{address.base_url}  model {address.model}  key {address.key}  (Ctrl-C ends it)")
         threading.Event().wait()

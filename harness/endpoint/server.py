@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from harness.endpoint import log, refusal
 from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire, encode
+from harness.endpoint.departure import Asked
 from harness.endpoint.dialects import DIALECTS
 from harness.endpoint.handlers import HANDLERS, Handler, Incoming
 from harness.endpoint.log import Log, Sent
@@ -55,6 +56,7 @@ class App:
     def __init__(self, settings: Settings, log: Log | None) -> None:
         self._settings = settings
         self._dialect = DIALECTS[settings.dialect]
+        self._departures = settings.departures
         self._log = log
         self._ordinals = itertools.count()
         self._store = Store()
@@ -71,18 +73,25 @@ class App:
     async def serve(self, handlers: Mapping[str, Handler], request: Request, send: Send) -> None:
         """Answer one request by the handler of its method; a path without handlers is unknown."""
         received_ns = time.monotonic_ns()
-        pause = pace(self._settings.latency, next(self._ordinals))
+        asked = self._asked(request)
+        pause = pace(self._settings.latency, asked.ordinal)
         unique = self._dialect.new_id()
         try:
-            answer = await self._answer(handlers, request, unique)
+            asked = replace(asked, body=_parsed(await _read(request)))
+            answer = self._answer(handlers, request, self._requested(asked), unique)
         except ClientDisconnect:
             return
         except Refusal as refused:
             answer = self._dialect.refused(refused, unique, request.scope["path"])
             answer = replace(answer, headers=(*answer.headers, *refused.headers))
-        wire = encode(self._dialect.shaped(answer), pause, self._dialect.frame)
+        answer = self._dialect.shaped(answer)
+        for departure in self._departures:
+            answer = departure.answered(asked, answer)
+        wire = encode(answer, pause, self._dialect.frame)
         wire = replace(wire, headers=(*wire.headers, *self._dialect.headers(unique, wire)))
         sent = Sent(dict(wire.headers)["x-request-id"], request.scope["path"], received_ns)
+        for departure in self._departures:
+            wire = departure.wired(asked, wire)
         try:
             await _write(wire, sent, request.receive, send)
         finally:
@@ -90,7 +99,25 @@ class App:
             if self._log is not None:
                 self._log.put(sent)
 
-    async def _answer(self, handlers: Mapping[str, Handler], request: Request, unique: str) -> Answer:
+    def _asked(self, request: Request) -> Asked:
+        """The request, as far as it is known before its body has come."""
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        return Asked(
+            request.method,
+            request.scope["path"].removeprefix(self._dialect.base_path),
+            next(self._ordinals),
+            key.strip() if kind.lower() == "bearer" else "",
+            self._settings.key,
+            self._dialect.models,
+            {},
+        )
+
+    def _requested(self, asked: Asked) -> Asked:
+        for departure in self._departures:
+            asked = departure.requested(asked)
+        return asked
+
+    def _answer(self, handlers: Mapping[str, Handler], request: Request, asked: Asked, unique: str) -> Answer:
         method, path = request.method, request.scope["path"]
         if not handlers:
             raise refusal.unknown_url(method, path)
@@ -99,17 +126,18 @@ class App:
         handler = handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
             raise refusal.wrong_method(method, path, _allowed(handlers))
-        self._check_headers(request)
-        body = _parsed(await _read(request)) if method == "POST" else {}
+        self._check_headers(request, asked)
+        body = asked.body if method == "POST" else {}
+        if body is None:
+            raise refusal.unparsable()
         return handler(Incoming(self._dialect, body, request.path_params, Stamp.now(unique), self._store))
 
-    def _check_headers(self, request: Request) -> None:
+    def _check_headers(self, request: Request, asked: Asked) -> None:
         """The key is there and right, and a client's own request id is short ASCII."""
-        kind, _, key = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not key.strip():
+        if not asked.key:
             raise refusal.missing_key()
-        if key.strip() != self._settings.key:
-            raise refusal.wrong_key(key.strip())
+        if asked.key != self._settings.key:
+            raise refusal.wrong_key(asked.key)
         client_id = request.headers.get("x-client-request-id", "")
         if len(client_id) > _CLIENT_ID_LENGTH or not client_id.isascii():
             raise Refusal(
@@ -143,8 +171,8 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _parsed(body: bytes) -> JsonObject:
-    """The JSON object in a body, whatever its content type says.
+def _parsed(body: bytes) -> JsonObject | None:
+    """The JSON object in a body, whatever its content type says; None when there is none.
 
     orjson holds to RFC 8259 but lets a repeated key pass; the standard library tells of those.
     """
@@ -152,10 +180,8 @@ def _parsed(body: bytes) -> JsonObject:
         value: Json = orjson.loads(body)
         json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise refusal.unparsable() from None
-    if not isinstance(value, dict):
-        raise refusal.unparsable()
-    return value
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _once(pairs: list[tuple[str, Json]]) -> JsonObject:

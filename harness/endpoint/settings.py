@@ -3,12 +3,17 @@
 Nothing here imports a server, so that a command line can read settings without paying for one.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.endpoint.departure import Departure
 
 DIALECTS = ("openai", "dashscope")
 JITTERS = ("none", "uniform", "normal", "lognormal", "exponential")
@@ -54,13 +59,15 @@ class Latency:
 class Settings:
     """One reference endpoint. `key` is the only key it accepts; `log` takes one JSON line per request.
 
-    Raises `UsageError` for a dialect it doesn't speak.
+    `faults` names the departures from its own ways, faults and legal variations, that it is told to make.
+    Raises `UsageError` for a dialect it doesn't speak and for a departure that there is not.
     """
 
     dialect: str = "openai"
     key: str = "sk-likewise-reference"
     latency: Latency = Latency()
     log: Path | None = None
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dialect not in DIALECTS:
@@ -68,6 +75,24 @@ class Settings:
                 f"The reference endpoint has no dialect {self.dialect!r}.",
                 f"Use one of: {', '.join(DIALECTS)}.",
             )
+        if self.faults:
+            _ = self.departures
+
+    @property
+    def departures(self) -> "tuple[Departure, ...]":
+        """The faults and variations that are named."""
+        from harness.endpoint.faults import faults
+        from harness.endpoint.variations import variations
+
+        known = {**faults(), **variations()}
+        for name in self.faults:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+                raise UsageError(
+                    f"The reference endpoint has no fault {name!r}.",
+                    f"Did you mean {' or '.join(near)}?" if near else "docs/proof.md lists them.",
+                )
+        return tuple(known[name] for name in self.faults)
 
 
 def _duration_ms(text: str) -> float:
