@@ -1,7 +1,8 @@
 """The order of a chat stream: each rule is one defect of the table in `harness.stream_machine`."""
 
+from harness.evidence import shown
 from harness.evidence.chat import Answer, ChunkStream, raise_if_ended_at_once
-from harness.rule import Violations, rule
+from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.stream_machine import ChatDefect, chat_violations
 
@@ -93,8 +94,16 @@ def done_comes_once(stream: ChunkStream) -> Violations:
     answers=("sf-data-after-done",),
 )
 def nothing_follows_done(stream: ChunkStream) -> Violations:
-    """No event follows `data: [DONE]`."""
+    """No event and no comment follows `data: [DONE]`."""
     yield from chat_violations(stream, ChatDefect.AFTER_DONE)
+    for number, event in enumerate(stream.events):
+        if event.data is None and event.comments and any(done < number for done in stream.done_numbers):
+            yield Violation(
+                received=f"a comment: {shown(event.comments[0])}",
+                expected="the end of the body",
+                event=number,
+                span=(event.start, event.end),
+            )
 
 
 @rule(

@@ -278,7 +278,6 @@ def an_answer_with_calls_finishes_for_them(answer: Answer) -> Violations:
     level="must",
     source=f"{_SOURCE}; OpenAI API reference: finish_reason",
     breaks="`message.tool_calls[0]` raises; the agent waits for a call that does not come.",
-    when=_offers_tools,
 )
 def who_ends_for_tool_calls_has_called(completion: Completion) -> Violations:
     """A choice that ends with `tool_calls` has tool calls."""

@@ -139,7 +139,7 @@ def finish_in_content_chunk(chunks: list[Any]) -> None:
     "sc-finish-every-chunk",
     on=each("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.schema-must",),
+    caught_by=("stream.schema-must", "stream.finish-once", "stream.finish-last"),
 )
 def finish_empty_everywhere(chunk: Any) -> None:
     """Every chunk before the last has the finish reason ""."""
@@ -151,7 +151,7 @@ def finish_empty_everywhere(chunk: Any) -> None:
     "sc-finish-every-chunk.stop",
     on=each("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.finish-once",),
+    caught_by=("stream.finish-once", "stream.finish-last"),
 )
 def finish_stop_everywhere(chunk: Any) -> None:
     """Every chunk has the finish reason stop."""
@@ -411,8 +411,8 @@ def reasoning_is_an_object(chunks: list[Any]) -> None:
 @fault(
     "bm-hidden-reasoning",
     on=each("chat"),
-    shows=("with-usage", "reasoning"),
-    caught_by=("params.reasoning-counted",),
+    shows=("with-usage",),
+    caught_by=("stream.no-lost-text",),
 )
 def hidden_reasoning(chunk: Any) -> None:
     """Reasoning is in the usage's completion_tokens and nowhere else."""

@@ -8,6 +8,7 @@ import orjson
 from harness.endpoint.answer import Answer, Kind, Piece, Wire, Write, plain
 from harness.endpoint.departure import (
     answers,
+    calls_of,
     choices_of,
     each,
     event_bytes,
@@ -75,12 +76,24 @@ def double_prefix(event: bytes) -> bytes:
     "sf-done-after-error",
     on=stream_bytes("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.no-error", "stream.nothing-after-error"),
+    caught_by=("stream.no-error",),
     because=_NO_ANSWER,
 )
 def done_after_error(body: bytes) -> bytes:
     """An error event in the middle is followed by [DONE]."""
     return body[: _middle(body)] + b"data: " + _ERROR + b"\n\n" + _DONE
+
+
+@fault(
+    "sf-done-after-error.chunks",
+    on=stream_bytes("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.no-error", "stream.nothing-after-error"),
+    because=_NO_ANSWER,
+)
+def chunks_after_error(body: bytes) -> bytes:
+    """Chunks follow an error event in the middle."""
+    return body[: _middle(body)] + b"data: " + _ERROR + b"\n\n" + body[_middle(body) :]
 
 
 @fault(
@@ -231,10 +244,10 @@ def buffered(wire: Wire) -> Wire:
     caught_by=("stream.no-bursts",),
 )
 def bursts(wire: Wire) -> Wire:
-    """Chunks arrive 24 at a time, every 400 ms, as from a proxy with a buffer."""
+    """Chunks arrive 24 at a time, every 700 ms, as from a proxy with a buffer."""
     size = 24
     groups = [wire.writes[start : start + size] for start in range(0, len(wire.writes), size)]
-    joined = [Write(group[-1].kind, b"".join(write.data for write in group), 400.0) for group in groups]
+    joined = [Write(group[-1].kind, b"".join(write.data for write in group), 700.0) for group in groups]
     return replace(wire, writes=(replace(joined[0], pause_ms=10.0), *joined[1:]))
 
 
@@ -537,8 +550,7 @@ def one_chunk(chunks: list[Any]) -> None:
     "sf-tools-lost-when-streaming",
     on=events("chat"),
     shows=("tool-call",),
-    caught_by=("stream.calls-made",),
-    because="A call that is not there is missed by every rule on calls and by the clients' users.",
+    caught_by=("parity.kind",),
 )
 def tools_lost(chunks: list[Any]) -> None:
     """The call is missing from the stream, which ends with stop."""
@@ -548,6 +560,19 @@ def tools_lost(chunks: list[Any]) -> None:
             chunks.remove(chunk)
         elif choice["finish_reason"] == "tool_calls":
             choice["finish_reason"] = "stop"
+
+
+@fault(
+    "sf-tools-lost-when-streaming.promised",
+    on=events("chat"),
+    shows=("tool-call",),
+    caught_by=("stream.calls-made",),
+    because="A call that is not there is missed by every rule on calls and by the clients' users.",
+)
+def tools_promised(chunks: list[Any]) -> None:
+    """The call is missing from the stream, which ends with tool_calls all the same."""
+    for chunk in [chunk for chunk in chunks if any(calls_of(chunk))]:
+        chunks.remove(chunk)
 
 
 @fault(
@@ -580,7 +605,7 @@ def only_done(body: bytes) -> bytes:
     "sf-empty-stream",
     on=stream_bytes("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.has-chunks",),
+    caught_by=("http.stream-is-streamed",),
     source="vllm-project/vllm#5895",
     because="Without chunks there is no answer, which every reader of one misses.",
 )
@@ -619,7 +644,7 @@ def single_line_ends(body: bytes) -> bytes:
     "sf-bare-json-lines",
     on=event_bytes("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.known-fields",),
+    caught_by=("http.stream-is-streamed",),
     source="servers that stream JSON lines in place of events",
     because=_NO_ANSWER,
 )
@@ -697,7 +722,7 @@ def cacheable(wire: Wire) -> Wire:
     "er-rf-stream",
     on=request("chat"),
     shows=("json-object",),
-    caught_by=("params.both-modes-accepted", "structured.accepted"),
+    caught_by=("structured.accepted",),
 )
 def response_format_not_streamed(body: Any) -> None:
     """response_format together with stream is refused."""
@@ -709,7 +734,7 @@ def response_format_not_streamed(body: Any) -> None:
     "ds-tool-stream-unsupported-old",
     on=request("chat"),
     shows=("tool-call",),
-    caught_by=("params.tools-accepted", "params.both-modes-accepted"),
+    caught_by=("params.tools-accepted",),
 )
 def tools_not_streamed(body: Any) -> None:
     """Tools together with stream are refused."""

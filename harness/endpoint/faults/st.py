@@ -48,6 +48,7 @@ def index_null(chunk: Any) -> None:
     on=each("chat"),
     shows=("tool-call", "tool-call-helper"),
     caught_by=("tools.fragment-indexes-count",),
+    because="The SDK's stream helper raises, so that its user has no call at all.",
 )
 def index_one(chunk: Any) -> None:
     """The only call has the index 1."""
@@ -152,7 +153,12 @@ def id_null(chunk: Any) -> None:
             fragment["id"] = None
 
 
-@fault("st-id-empty", on=_PLAIN, shows=("tool-call", "tool-result"), caught_by=("tools.id-given",))
+@fault(
+    "st-id-empty",
+    on=_PLAIN,
+    shows=("tool-call", "tool-result"),
+    caught_by=("tools.id-given", "tools.replay-accepted"),
+)
 def id_empty(body: Any) -> None:
     """The id of a plain call is ""."""
     for call in calls_of(body):
@@ -387,7 +393,7 @@ def arguments_not_strict(body: Any) -> None:
     "st-inconsistent-index-qwen",
     on=events("chat"),
     shows=_CALL,
-    caught_by=("tools.fragment-one-index",),
+    caught_by=("tools.fragment-first",),
     also=("ds-qwen3-index",),
     because=_NO_CALL,
 )
@@ -395,6 +401,20 @@ def inconsistent_index(chunks: list[Any]) -> None:
     """One call's later fragments have the index 1."""
     for fragment in _fragments(chunks)[1:]:
         fragment["index"] = 1
+
+
+@fault(
+    "st-inconsistent-index-qwen.with-id",
+    on=events("chat"),
+    shows=_CALL,
+    caught_by=("tools.fragment-one-index",),
+    because=_NO_CALL,
+)
+def inconsistent_index_with_id(chunks: list[Any]) -> None:
+    """One call's fragments repeat its id, the later ones with the index 1."""
+    first, *rest = _fragments(chunks)
+    for fragment in rest:
+        fragment.update(index=1, id=first["id"])
 
 
 @fault("st-index-in-nonstream", on=_PLAIN, shows=_CALL, caught_by=("tools.no-index-in-message",))

@@ -154,7 +154,7 @@ def usage_in_choice(chunks: list[Any]) -> None:
     "su-usage-in-choice.own-key",
     on=each("chat"),
     shows=_USAGE,
-    caught_by=("stream.usage-given",),
+    caught_by=("stream.usage-given", "params.stream-options-honoured", "stream.empty-choices"),
 )
 def usage_under_another_key(chunk: Any) -> None:
     """usage stands under a key of the vendor's own."""
