@@ -6,9 +6,9 @@
         del body["created"]
 
 A *fault* is wrong and has to be noticed; a *variation* is legal and must not be. Either is one small
-function, and `on` says over what: a request, a JSON object, the objects of a stream, a whole answer, the bytes
-of a body or the writes to the socket. A function over JSON gets a copy; it changes it in place, or returns
-another value. All departures of a running endpoint are applied one after the other.
+function, and `on` says over what: a request, a JSON object, the objects of a stream, a whole answer, the
+bytes of a body or the writes to the socket. A function over JSON gets a copy; it changes it in place, or
+returns another value. All departures of a running endpoint are applied one after the other.
 
 The docstring's first line says what is wrong on the wire. `shows` and `caught_by` are names that mean nothing
 here: who proves the suites knows which requests they stand for, and which rules have to fail.
@@ -73,8 +73,8 @@ class Departure:
     """A fault or a variation.
 
     `rows` are the known deviations that it repeats; `source` says where it is from when there is none.
-    `because` says why it trips many rules beside its own; None when it does not. `change` raises `Refusal` at
-    the stage of the request to refuse it.
+    `beside` names variations that have to be there for it to show. `because` says why it trips many rules
+    beyond its own; empty when it does not. `change` raises `Refusal` at the stage of the request.
     """
 
     id: str
@@ -84,6 +84,7 @@ class Departure:
     source: str
     shows: tuple[str, ...]
     caught_by: tuple[str, ...]
+    beside: tuple[str, ...]
     because: str
     stage: Stage
     change: Change
@@ -108,6 +109,7 @@ def fault(
     shows: tuple[str, ...],
     caught_by: tuple[str, ...],
     also: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
     source: str = "",
     because: str = "",
 ) -> Callable[[Small], Departure]:
@@ -128,6 +130,7 @@ def fault(
             source=source,
             shows=shows,
             caught_by=caught_by,
+            beside=beside,
             because=because,
             stage=stage,
             change=change,
@@ -151,6 +154,7 @@ def variation(
             source=source,
             shows=shows,
             caught_by=(),
+            beside=(),
             because="",
             stage=stage,
             change=change,

@@ -79,15 +79,12 @@ class TextAnswer:
         """The answer of an observation in either mode."""
         if observation.mode is Mode.PLAIN:
             completion = TextCompletion.of(observation)
-            bodies, choices = [completion.body], [choice for _, choice in completion.choices]
+            bodies, parts = [completion.body], [[choice] for _, choice in completion.choices]
         else:
             stream = TextStream.of(observation)
-            bodies, choices = [chunk.body for chunk in stream.chunks], [one for _, _, one in stream.pieces]
-        by_index: dict[str, list[Object]] = {}
-        for choice in choices:
-            by_index.setdefault(repr(choice.get("index")), []).append(choice)
+            bodies, parts = [chunk.body for chunk in stream.chunks], _by_index(stream)
         usages = [usage for body in bodies if isinstance(usage := body.get("usage"), dict)]
-        return cls(observation, tuple(map(_joined, by_index.values())), usages[-1] if usages else {})
+        return cls(observation, tuple(map(_joined, parts)), usages[-1] if usages else {})
 
     @property
     def text(self) -> str:
@@ -126,6 +123,14 @@ class TextPair:
     def of(cls, plain: Observation, streamed: Observation) -> Self:
         """Both answers."""
         return cls(TextAnswer.of(plain), TextAnswer.of(streamed))
+
+
+def _by_index(stream: TextStream) -> list[list[Object]]:
+    """The pieces of each choice of a stream, which its index alone holds together."""
+    by_index: dict[str, list[Object]] = {}
+    for _, _, choice in stream.pieces:
+        by_index.setdefault(repr(choice.get("index")), []).append(choice)
+    return list(by_index.values())
 
 
 def _joined(parts: list[Object]) -> TextChoice:

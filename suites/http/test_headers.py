@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from harness.evidence import Observation, joined
+from harness.evidence import Observation, joined, shown
 from harness.evidence.runs import WholeRun
 from harness.rule import Violation, Violations, rule
 
@@ -18,7 +18,7 @@ _LIFETIME = re.compile(r"(?:^|[\s,])(public|(?:s-maxage|max-age)\s*=\s*\"?0*[1-9
     breaks="The client takes compressed bytes for the answer and raises, or shows rubbish.",
 )
 def the_coding_is_one_that_was_asked_for(observation: Observation) -> Violations:
-    """A body is compressed only in a way that the client said it understands."""
+    """A body is compressed only in a way that the client said it understands, and then it is."""
     coding = (observation.response.header("content-encoding") or "identity").strip().lower()
     asked = [
         value.partition(";")[0].strip().lower()
@@ -30,6 +30,10 @@ def the_coding_is_one_that_was_asked_for(observation: Observation) -> Violations
         yield Violation(
             received=f"content-encoding: {coding}", expected=f"one of {', '.join(asked)}, or none"
         )
+    elif coding != "identity":
+        sent = b"".join(read.data for read in observation.response.reads)
+        if sent and sent == observation.response.body:
+            yield Violation(received=f"{shown(sent)} as {coding}", expected=f"what is compressed by {coding}")
 
 
 @rule(

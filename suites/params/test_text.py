@@ -35,12 +35,27 @@ def characters_come_back_unharmed(answer: Answer) -> Violations:
             yield Violation(
                 received=f"{shown(found[0])} in {shown(text)}", expected="the characters themselves"
             )
+        elif lost := _MARKED.search(text) if _is_without_emoji(text) else None:
+            yield Violation(
+                received=f"{shown(lost[0])} in {shown(text)}", expected="the characters themselves"
+            )
         elif text.isascii():
             raise NotJudgedError(f"the model did not repeat the line: {shown(text)}")
 
 
 _BROKEN = re.compile("\ufffd|\u00e4\u00bd|\u00e5\u00a5|\u00f0\u0178|\u00f0\u009f|\u00c3[\u0080-\u00bf]")
 """U+FFFD, and what Latin-1 and Windows-1252 make of the UTF-8 of a Chinese greeting, an emoji, an accent."""
+
+
+_MARKED = re.compile(r"\?{2,}")
+"""What stores of three bytes a character leave of a row of emoji."""
+
+
+def _is_without_emoji(text: str) -> bool:
+    return "\u4f60\u597d" in text and all(ord(character) <= _LAST_OF_THREE_BYTES for character in text)
+
+
+_LAST_OF_THREE_BYTES = 0xFFFF
 
 
 @rule(

@@ -64,6 +64,38 @@ def a_tool_costs_tokens(run: WholeRun) -> Violations:
 
 
 @rule(
+    "usage.parts-count",
+    level="spec",
+    source=f"{_SOURCE}: prompt_tokens; OpenAI API reference, chat/create: content, an array of parts",
+    breaks="A part of the question did not reach the model, and nothing says so.",
+)
+def every_part_of_a_message_counts(run: WholeRun) -> Violations:
+    """A question in two parts, of eighteen words, costs more than one of six words."""
+    short, parts = (count(run.answer(name), "prompt_tokens") for name in ("with-usage", "parts-user"))
+    if parts <= short:
+        yield Violation(
+            received=f"{parts} prompt tokens for both parts, {short} for a text a third as long",
+            expected="the tokens of every part",
+        )
+
+
+@rule(
+    "usage.turns-count",
+    level="spec",
+    source=f"{_SOURCE}: prompt_tokens count the whole conversation",
+    breaks="The model has not seen the tool's result, and asks for it again and again.",
+)
+def a_second_turn_costs_more(run: WholeRun) -> Violations:
+    """The turn that brings a tool's result costs more than the turn before it."""
+    first, second = (count(run.answer(name), "prompt_tokens") for name in ("tool-call", "tool-result"))
+    if second <= first:
+        yield Violation(
+            received=f"{second} prompt tokens with the call and its result, {first} without",
+            expected="the tokens of every message",
+        )
+
+
+@rule(
     "usage.n-costs-completion",
     level="spec",
     source=f"{_SOURCE}; OpenAI API reference, chat/create: n",

@@ -1,15 +1,18 @@
 """Chat completions: requests that are refused though they are right, and parameters that have no effect."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from harness.endpoint.answer import Wire
 from harness.endpoint.departure import (
     Asked,
     asked,
+    calls_of,
     choices_of,
-    each,
     events,
     fault,
     objects,
@@ -21,7 +24,6 @@ from harness.endpoint.refusal import Refusal
 
 _CHAT = request("chat")
 _PLAIN = objects("chat.completion")
-_FOLLOWS = "The turn that goes on from the refused one is missed as well."
 
 
 def _messages(body: Any, role: str = "") -> Iterator[Any]:
@@ -165,8 +167,8 @@ def parts_of_system(body: Any) -> None:
 @fault(
     "cr-content-parts-dropped",
     on=_CHAT,
-    shows=("parts-user",),
-    caught_by=("params.user-parts-heard",),
+    shows=("with-usage", "parts-user"),
+    caught_by=("usage.parts-count",),
     source="servers that read the last part alone",
 )
 def parts_dropped(body: Any) -> None:
@@ -301,25 +303,37 @@ def reasoning_required(body: Any) -> None:
 
 
 @fault(
-    "cr-replay-extra-field",
+    "cr-replay-reasoning-rejected",
+    on=_CHAT,
+    shows=("tool-result",),
+    caught_by=("tools.replay-accepted",),
+    beside=("reasoning-shown",),
+)
+def reasoning_rejected(body: Any) -> None:
+    """A returned assistant turn with reasoning_content is refused."""
+    if any("reasoning_content" in message for message in _messages(body, "assistant")):
+        raise Refusal("Extra inputs are not permitted", param="messages", status=422)
+
+
+@fault(
+    "cr-replay-null-arguments",
     on=_PLAIN,
     shows=("tool-call", "tool-result"),
-    caught_by=("tools.replay-accepted",),
-    also=("cr-replay-reasoning-rejected",),
+    caught_by=("tools.replay-accepted", "tools.arguments-are-text"),
     source="BerriAI/litellm#30882",
+    because="Arguments that are no text are missed by every rule on calls.",
 )
 def replay_of_own_key(body: Any) -> None:
-    """An answer has the key function_call with an empty object, which its own server refuses when it returns."""
-    for choice in choices_of(body):
-        if choice["message"].get("tool_calls"):
-            choice["message"]["tool_calls"][0]["function"]["arguments"] = None
+    """A call has arguments null, which its own server refuses when they come back."""
+    for call in calls_of(body):
+        call["function"]["arguments"] = None
 
 
 @fault(
     "cr-system-only",
     on=_CHAT,
-    shows=("system-only",),
-    caught_by=("params.system-only-accepted",),
+    shows=("system-alone",),
+    caught_by=("params.system-alone-accepted",),
 )
 def system_only(body: Any) -> None:
     """A conversation of one system message brings the server down."""
@@ -331,7 +345,7 @@ def system_only(body: Any) -> None:
     "cr-empty-assistant-tail",
     on=_CHAT,
     shows=("assistant-tail",),
-    caught_by=("params.assistant-tail-accepted",),
+    caught_by=("params.empty-tail-accepted",),
 )
 def assistant_tail(body: Any) -> None:
     """A conversation that ends with an assistant message is refused."""
@@ -348,8 +362,6 @@ def assistant_tail(body: Any) -> None:
 )
 def image_null_choices(wire: Wire) -> Wire:
     """A picture gives HTTP 200 with choices null."""
-    import orjson
-
     body = orjson.loads(wire.writes[0].data)
     return with_body(wire, orjson.dumps({**body, "choices": None}))
 
@@ -751,8 +763,8 @@ def parallel_false_ignored(body: Any) -> None:
 @fault(
     "cr-tools-ignored",
     on=_CHAT,
-    shows=("tool-call",),
-    caught_by=("params.tools-heard",),
+    shows=("tool-call-required", "tool-call-named", "with-usage", "usage-tool"),
+    caught_by=("params.tool-choice-honoured", "usage.tool-costs"),
     source="ollama/ollama#8421",
 )
 def tools_ignored(body: Any) -> None:
@@ -912,16 +924,14 @@ def logprobs_bytes(body: Any) -> None:
 @fault(
     "cr-escapes-doubled",
     on=_PLAIN,
-    shows=("control-characters",),
+    shows=("unicode-echo",),
     caught_by=("params.no-double-escapes",),
     source="gateways that escape what is escaped already",
 )
 def escapes_doubled(body: Any) -> None:
-    """Line feeds, tabs and quotation marks come with a backslash before them."""
-    import orjson
-
+    """Characters beyond ASCII come as JSON escapes, escaped once more."""
     for choice in choices_of(body):
-        choice["message"]["content"] = orjson.dumps(choice["message"]["content"]).decode()[1:-1]
+        choice["message"]["content"] = json.dumps(choice["message"]["content"])[1:-1]
 
 
 @fault(
@@ -954,7 +964,7 @@ def system_ignored(body: Any) -> None:
     "cr-history-ignored",
     on=_CHAT,
     shows=("tool-call", "tool-result"),
-    caught_by=("tools.result-answered",),
+    caught_by=("usage.turns-count",),
     source="servers that read the last user message alone",
 )
 def history_ignored(body: Any) -> None:
@@ -965,28 +975,27 @@ def history_ignored(body: Any) -> None:
 
 
 @fault(
-    "cr-stream-usage-per-choice",
-    on=each("chat"),
-    shows=("two-choices",),
+    "cr-n-counted-once",
+    on=_PLAIN,
+    shows=("usage-n",),
     caught_by=("params.n-counted",),
     source="OpenAI API reference, completion usage: all choices count",
 )
-def n_counted_once(chunk: Any) -> None:
+def n_counted_once(body: Any) -> None:
     """The usage of two choices counts one of them."""
-    if chunk.get("usage"):
-        used = chunk["usage"]
+    if len(choices_of(body)) == 2:
+        used = body["usage"]
         used["completion_tokens"] //= 2
         used["total_tokens"] = used["prompt_tokens"] + used["completion_tokens"]
 
 
 @fault(
-    "cr-double-stream-null",
+    "cr-stream-null",
     on=asked,
     shows=("nulls",),
-    caught_by=("http.plain-is-not-streamed",),
+    caught_by=("http.plain-is-not-streamed", "params.stream-honoured"),
     also=("cn-wrong-default-stream",),
     source="decolua/9router#3492: omitted, false and null are three requests",
-    because="A stream where an answer is due is missed by every reader of one.",
 )
 def stream_null_streams(seen: Asked) -> Asked:
     """A request with stream null is answered with events."""
