@@ -219,9 +219,7 @@ def serve(
     from harness.endpoint.server import running
     from harness.endpoint.settings import Latency, Settings
 
-    settings = Settings(
-        dialect=dialect, latency=Latency.parse(latency), log=log, faults=tuple(faults or ())
-    )
+    settings = Settings(dialect=dialect, latency=Latency.parse(latency), log=log, faults=tuple(faults or ()))
     with running(settings, host=host, port=port) as address, suppress(KeyboardInterrupt):
         typer.echo(f"{address.base_url}  model {address.model}  key {address.key}  (Ctrl-C ends it)")
         threading.Event().wait()

@@ -1,58 +1,186 @@
-"""The proof of the suites: run them against the reference endpoint, told to depart from what is right.
+"""Proving the suites: run them against the reference endpoint, told to depart from what is right.
 
-A *trial* is one departure asked through every client, and what all rules said of it. A fault has to be
-noticed by the rules that name it, a legal variation by nobody, and the endpoint without either by nobody.
-Everything is asked over real sockets; only the single mutations of `harness.mutation` are judged on recorded
-exchanges.
+Every trial asks over real sockets, through every client. Trials are independent of each other, run in several
+processes, and are written down as they end, so that what was interrupted goes on where it stopped.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import fnmatch
+import hashlib
+import logging
+import multiprocessing
+import os
+import platform
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from harness import content
+import orjson
+
+from harness import __version__, content
+from harness.check import now
 from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.deviations import ledger
 from harness.dialect import waivers_of
+from harness.endpoint.faults import faults
 from harness.endpoint.server import running
-from harness.endpoint.settings import Settings
+from harness.endpoint.settings import DIALECTS, Latency, Settings
+from harness.endpoint.variations import variations
+from harness.errors import UsageError
 from harness.evidence import Observation
 from harness.judge import can_ask, judge
+from harness.mutation import SOURCES, catchers, mutations
 from harness.observe import observer
 from harness.plan import Call
-from harness.rule import Level
+from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, untripped
+from harness.run import Environment
 from harness.scenario import FollowUp, Mode, Scenario
+from harness.target import presets
 from harness.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from harness.endpoint.departure import Departure
+
+TRUTH = "truth"
+"""The trial of the endpoint without any departure."""
+MUTATIONS = "mutations"
+
+_PACE = Latency(inter_token_ms=1.0)
+"""An endpoint that says everything at once looks as if it were held back, when its reader was busy."""
+_LIBRARIES = ("openai", "langchain-openai", "httpx", "httpx2", "uvicorn")
+_PRESETS: Mapping[str, str] = {"openai": "reference", "dashscope": "reference-dashscope"}
 
 
 @dataclass(frozen=True, slots=True)
-class Catch:
-    """A rule that failed in a trial: where, through which clients and in which modes, and what it said first."""
+class Task:
+    """One thing to prove: a departure or the truth in a dialect, or the mutations of one recorded answer."""
 
-    rule: str
-    level: Level
-    clients: list[str]
-    modes: list[str]
-    scenario: str
-    message: str
+    id: str
+    dialect: str
+    scenarios: tuple[str, ...] = ()
+    mode: Mode | None = None
+
+    @property
+    def key(self) -> str:
+        """What the log knows it by."""
+        return "/".join((self.id, self.dialect, *self.scenarios, *([self.mode] if self.mode else [])))
 
 
-def tried(departures: Iterable[str], dialect: str, scenario_ids: Iterable[str]) -> list[Verdict]:
-    """Every verdict on an endpoint that departs in these ways."""
-    settings = Settings(dialect=dialect, faults=tuple(departures))
-    with running(settings) as address:
+Result: TypeAlias = "Trial | MutatedAnswer"
+
+
+# --- what there is to prove ---
+
+
+def tasks(patterns: Sequence[str] = ()) -> list[Task]:
+    """What these patterns name (`st-*`, `gzip`, `truth`, `mutations`), or all: the longest tasks first.
+
+    Raises UsageError for a pattern that names nothing.
+    """
+    every = list(_every_task())
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(task.id, pattern) for task in every):
+            raise UsageError(
+                f"There is no fault and no variation named {pattern!r}.",
+                "docs/proof.md lists them; a pattern such as 'st-*' names several.",
+            )
+    return [task for task in every if not patterns or any(fnmatch.fnmatchcase(task.id, p) for p in patterns)]
+
+
+def _every_task() -> Iterator[Task]:
+    for dialect in DIALECTS:
+        yield Task(TRUTH, dialect, tuple(content.scenarios()))
+    for scenario, mode in SOURCES:
+        yield Task(MUTATIONS, "openai", (scenario,), mode)
+    for fault in faults().values():
+        yield Task(fault.id, "openai", fault.shows)
+    for variation in variations().values():
+        for dialect in DIALECTS:
+            if asked_in(dialect, variation.shows):
+                yield Task(variation.id, dialect, variation.shows)
+
+
+def asked_in(dialect: str, scenario_ids: Iterable[str]) -> list[Scenario]:
+    """The scenarios that the reference endpoint claims in a dialect; before a follow-up, what it follows."""
+    claims = presets()[_PRESETS[dialect]].claims
+    known = content.scenarios()
+    found: dict[str, Scenario] = {}
+    for scenario_id in scenario_ids:
+        scenario = known[scenario_id]
+        if scenario.needs <= claims:
+            if isinstance(scenario.ask, FollowUp):
+                found.setdefault(scenario.ask.after, known[scenario.ask.after])
+            found.setdefault(scenario_id, scenario)
+    return sorted(found.values(), key=lambda one: isinstance(one.ask, FollowUp))
+
+
+def departure(departure_id: str) -> "Departure | None":
+    """The fault or variation of this id; None for the truth."""
+    return faults().get(departure_id) or variations().get(departure_id)
+
+
+# --- one task ---
+
+
+def proved(task: Task) -> Result:
+    """What came of a task."""
+    return _mutated(task) if task.id == MUTATIONS else tried(task)
+
+
+def tried(task: Task) -> Trial:
+    """The suites' verdicts on an endpoint that departs in one way, or in none."""
+    chosen = departure(task.id)
+    seen = observed(task)
+    verdicts = list(judge(content.rules().values(), seen, waivers_of(task.dialect)))
+    caught = catches(verdicts)
+    failed = {catch.rule for catch in caught}
+    expected = chosen.caught_by if chosen else ()
+    silent = [rule for rule in expected if rule not in failed]
+    is_fault = bool(chosen and chosen.is_fault)
+    if is_fault:
+        state = "missed" if silent else "caught"
+    else:
+        state = "false alarm" if any(catch.level != "recommended" for catch in caught) else "quiet"
+    return Trial(
+        id=task.id,
+        kind="fault" if is_fault else "variation" if chosen else "truth",
+        dialect=task.dialect,
+        sentence=chosen.sentence if chosen else "The endpoint does not depart from what is right.",
+        rows=list(chosen.rows) if chosen else [],
+        source=chosen.source if chosen else "",
+        because=chosen.because if chosen else "",
+        expected=list(expected),
+        scenarios=list(task.scenarios) if chosen else [],
+        state=state,  # type: ignore[arg-type]  # mypy does not narrow a conditional of literals
+        silent=silent,
+        catches=caught,
+        broken=[f"{one.rule}: {one.reason}" for one in verdicts if one.outcome is Outcome.ERROR],
+        requests=len(seen),
+        verdicts=len(verdicts),
+    )
+
+
+def observed(task: Task) -> list[Observation]:
+    """Everything that a task asks, through every client that can ask it."""
+    chosen = departure(task.id)
+    named = (*chosen.beside, chosen.id) if chosen else ()
+    with running(Settings(dialect=task.dialect, faults=_with_their_company(named), latency=_PACE)) as address:
         connection = Connection(address.base_url, address.model, address.key, address.embedding_model)
-        seen = list(_observed(connection, _scenarios(scenario_ids)))
-    return list(judge(content.rules().values(), seen, waivers_of(dialect)))
+        return list(_observed(connection, asked_in(task.dialect, task.scenarios)))
 
 
-def _scenarios(ids: Iterable[str]) -> list[Scenario]:
-    """The scenarios of these ids, and before each follow-up the one that it goes on from."""
-    known, found = content.scenarios(), {}
-    for scenario_id in ids:
-        ask = known[scenario_id].ask
-        if isinstance(ask, FollowUp):
-            found[ask.after] = known[ask.after]
-        found[scenario_id] = known[scenario_id]
-    return list(found.values())
+def _with_their_company(names: Iterable[str]) -> tuple[str, ...]:
+    """The departures, each after those that have to be there for it to show."""
+    found: dict[str, None] = {}
+    for name in names:
+        chosen = departure(name)
+        for beside in (*(chosen.beside if chosen else ()), name):
+            found.setdefault(beside)
+    return tuple(found)
 
 
 def _observed(connection: Connection, scenarios: Iterable[Scenario]) -> Iterator[Observation]:
@@ -72,7 +200,7 @@ def catches(verdicts: Iterable[Verdict]) -> list[Catch]:
     """The rules that failed, each once."""
     by_rule: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.outcome in {Outcome.FAIL, Outcome.ERROR}:
+        if verdict.outcome is Outcome.FAIL:
             by_rule.setdefault(verdict.rule, []).append(verdict)
     return [
         Catch(
@@ -85,3 +213,149 @@ def catches(verdicts: Iterable[Verdict]) -> list[Catch]:
         )
         for rule, failed in by_rule.items()
     ]
+
+
+def _mutated(task: Task) -> MutatedAnswer:
+    """The mutations of one recorded answer, and those that nobody points at."""
+    seen = next(one for one in observed(task) if one.client == "raw" and one.mode is task.mode)
+    made = list(mutations(seen))
+    missed = [
+        f"{one.place or 'the whole'} {'missing' if one.change == 'missing' else f'as {one.change}'}"
+        + ("" if one.event is None else f" in event {one.event}")
+        for one in made
+        if not catchers(seen, one)
+    ]
+    return MutatedAnswer(f"{task.scenarios[0]}, {task.mode}", len(made), missed)
+
+
+# --- all tasks ---
+
+
+def prove(
+    wanted: Sequence[Task], folder: Path, jobs: int, on_result: Callable[[Result], None], *, is_complete: bool
+) -> Proof:
+    """The proof that these tasks make; what the folder holds of the same code is not done again."""
+    started = now()
+    with _log(folder, fingerprint()) as log:
+        done = dict(log.done)
+        for task in wanted:
+            if task.key in done:
+                on_result(done[task.key])
+        for key, result in _in_processes([task for task in wanted if task.key not in done], jobs):
+            done[key] = result
+            log.add(key, result)
+            on_result(result)
+    results = [done[task.key] for task in wanted]
+    trials = [result for result in results if isinstance(result, Trial)]
+    return Proof(
+        schema=SCHEMA,
+        started=started,
+        finished=now(),
+        is_complete=is_complete,
+        environment=Environment(
+            likewise=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(terse=True),
+            clients={name: version(name) for name in _LIBRARIES},
+        ),
+        trials=trials,
+        mutated=[result for result in results if isinstance(result, MutatedAnswer)],
+        rows=list(_rows()),
+        untripped=untripped(content.rules(), trials),
+    )
+
+
+def _rows() -> Iterator[Row]:
+    for row in ledger().rows.values():
+        mine = [one.id for one in faults().values() if row.id in one.rows]
+        legal = [one.id for one in variations().values() if row.id in one.rows]
+        reason = "" if mine or legal else row.unanswered or ""
+        yield Row(row.id, row.damage, row.symptom, mine, legal, reason)
+
+
+def _in_processes(todo: Sequence[Task], jobs: int) -> Iterator[tuple[str, Result]]:
+    if not todo:
+        return
+    context = multiprocessing.get_context("spawn")  # the servers' threads would not survive a fork
+    with ProcessPoolExecutor(min(jobs, len(todo)), context, _warm) as pool:
+        pending: dict[Future[Result], str] = {pool.submit(proved, task): task.key for task in todo}
+        try:
+            for future in as_completed(pending):
+                yield pending[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _warm() -> None:
+    """Ask once before anything counts: SDKs load parts of themselves when they are first used."""
+    warnings.simplefilter("ignore")  # pydantic's, at answers that are wrong on purpose
+    logging.disable(logging.ERROR)
+    tried(Task(TRUTH, "openai", ("founding",)))
+
+
+# --- the log ---
+
+
+@cache
+def fingerprint() -> str:
+    """What a result depends on: the code, the suites, and the versions of the clients."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for folder in (root, content.folder("suites")):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".py", ".toml", ".json"}:
+                digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """Results as lines of JSON; each is on disk when `add` returns."""
+
+    path: Path
+    done: Mapping[str, Result]
+
+    def __enter__(self) -> "_Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def add(self, key: str, result: Result) -> None:
+        """Append one result."""
+        line = {"key": key, "kind": type(result).__name__, "result": asdict(result)}
+        with self.path.open("ab") as file:
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _log(folder: Path, code: str) -> _Log:
+    """The log of a folder; begun anew when it is of other code."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "trials.jsonl"
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        if not lines or lines[0] != code.encode():
+            path.write_bytes(code.encode() + b"\n")
+            lines = []
+    except OSError as error:
+        raise UsageError(
+            f"{folder} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
+        ) from error
+    return _Log(path, dict(_results(lines[1:])))
+
+
+def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
+    for line in lines:
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return  # the line that was being written when the run was killed
+        if value["kind"] == MutatedAnswer.__name__:
+            yield value["key"], MutatedAnswer(**value["result"])
+        else:
+            found = value["result"]
+            yield value["key"], Trial(**{**found, "catches": [Catch(**one) for one in found["catches"]]})

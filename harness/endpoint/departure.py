@@ -140,7 +140,13 @@ def fault(
 
 
 def variation(
-    variation_id: str, *, on: On, shows: tuple[str, ...], source: str, rows: tuple[str, ...] = ()
+    variation_id: str,
+    *,
+    on: On,
+    shows: tuple[str, ...],
+    source: str,
+    rows: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
 ) -> Callable[[Small], Departure]:
     """Make a legal variation of a function; `source` says why it is legal."""
 
@@ -154,7 +160,7 @@ def variation(
             source=source,
             shows=shows,
             caught_by=(),
-            beside=(),
+            beside=beside,
             because="",
             stage=stage,
             change=change,
@@ -226,6 +232,26 @@ def each(operation: str) -> On:
     def on(small: Small) -> tuple[Stage, Change]:
         def change(asked: Asked, answer: Answer) -> Answer:
             if not _is_stream_of(operation, asked, answer):
+                return answer
+            return replace(
+                answer,
+                pieces=tuple(
+                    replace(piece, data=_changed(small, piece.data)) if piece.data else piece
+                    for piece in answer.pieces
+                ),
+            )
+
+        return Stage.ANSWER, change
+
+    return on
+
+
+def every(operation: str) -> On:
+    """`f(data)` over every JSON object that answers an operation with success, plain or as an event."""
+
+    def on(small: Small) -> tuple[Stage, Change]:
+        def change(asked: Asked, answer: Answer) -> Answer:
+            if answer.status != 200 or asked.operation != operation:
                 return answer
             return replace(
                 answer,

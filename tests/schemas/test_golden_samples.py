@@ -4,7 +4,7 @@ import pytest
 
 from harness.schemas import Level, ValidatorsDisagreeError, conforms, explained, kinds, schema, violations
 from tests.schemas.samples import LEVELS, SAMPLES, Sample, sample
-from tests.schemas.sites import at, pointer, reached, replaced
+from harness.schemas.sites import at, pointer, reached, replaced
 
 
 @pytest.mark.parametrize("each", SAMPLES, ids=str)

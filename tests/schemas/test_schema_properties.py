@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 
 from harness.schemas import JSON, Level, conforms, explained, kinds, schema
 from tests.schemas.samples import LEVELS, SAMPLES, Sample
-from tests.schemas.sites import at, places, pointer, replaced, sites
+from harness.schemas.sites import at, places, pointer, replaced, sites
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(

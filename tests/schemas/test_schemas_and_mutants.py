@@ -6,7 +6,7 @@ import pytest
 
 from harness.schemas import JSON, Level, conforms, explained, kinds, schema
 from tests.schemas.samples import LEVELS, SAMPLES
-from tests.schemas.sites import Reached, Site, broken, pointer, reached, sites
+from harness.schemas.sites import Reached, Site, broken, pointer, reached, sites
 
 
 def new_sites(kind: str, level: Level) -> list[Site]:

@@ -218,7 +218,7 @@ def key_shown(seen: Asked, answer: Answer) -> Answer:
     """The refusal of a wrong key repeats it."""
     if answer.status != 401:
         return answer
-    error = {
+    error: Any = {
         "message": f"Incorrect API key provided: {seen.key}",
         "type": "invalid_request_error",
         "param": None,

@@ -1,4 +1,4 @@
-"""Other objects that say the same: JSON written otherwise, optional keys, ids, and shapes that OpenAI sends."""
+"""Other objects that say the same: JSON written otherwise, optional keys, ids, recorded shapes."""
 
 import json
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import orjson
 
 from harness.endpoint.departure import (
+    Asked,
     Small,
+    asked,
     body_bytes,
     calls_of,
     choices_of,
@@ -14,9 +16,12 @@ from harness.endpoint.departure import (
     errors,
     event_bytes,
     events,
+    every,
     objects,
+    request,
     variation,
 )
+from harness.endpoint.refusal import Refusal
 
 _PLAIN = objects("chat.completion")
 _EACH = each("chat")
@@ -167,7 +172,8 @@ def extra_keys_responses(body: Any) -> None:
 @variation("fingerprint-absent", on=_PLAIN, shows=_CHAT, source=_OPTIONAL)
 def fingerprint_absent(body: Any) -> None:
     """A plain answer has no system_fingerprint and no service_tier."""
-    del body["system_fingerprint"], body["service_tier"]
+    body.pop("system_fingerprint", None)
+    body.pop("service_tier", None)
 
 
 @variation("fingerprint-null", on=_PLAIN, shows=_CHAT, source=_RECORDED)
@@ -240,7 +246,7 @@ def details_more(body: Any) -> None:
     """usage details count texts and pictures, as OpenAI's audio models do."""
     used = body["usage"]
     used["prompt_tokens_details"].update(text_tokens=used["prompt_tokens"], image_tokens=0)
-    used["completion_tokens_details"].update(text_tokens=used["completion_tokens"])
+    used.setdefault("completion_tokens_details", {}).update(text_tokens=used["completion_tokens"])
 
 
 @variation(
@@ -297,22 +303,22 @@ def call_id_other(body: Any) -> None:
 def call_id_uuid(chunk: Any) -> None:
     """Ids of streamed tool calls are UUIDs."""
     for call in calls_of(chunk):
-        if "id" in call:
+        if call.get("id"):
             call["id"] = f"chatcmpl-tool-{'0123456789abcdef' * 2}"[:40]
 
 
 @variation(
-    "snapshot", on=_PLAIN, shows=("with-usage", "tool-call"), source=_RECORDED, rows=("cn-model-echo",)
+    "snapshot", on=every("chat"), shows=("with-usage", "tool-call"), source=_RECORDED, rows=("cn-model-echo",)
 )
 def snapshot(body: Any) -> None:
-    """A plain answer names a snapshot of the model."""
+    """Answers name a snapshot of the model."""
     body["model"] = f"{body['model']}-2026-08-07"
 
 
-@variation("snapshot-stream", on=_EACH, shows=("with-usage", "tool-call"), source=_RECORDED)
-def snapshot_stream(chunk: Any) -> None:
-    """A stream names a snapshot of the model."""
-    chunk["model"] = f"{chunk['model']}-2026-08-07"
+@variation("snapshot-completions", on=every("completions"), shows=("completion",), source=_RECORDED)
+def snapshot_completions(body: Any) -> None:
+    """Legacy completions name a snapshot of the model."""
+    body["model"] = f"{body['model']}-2026-08-07"
 
 
 # --- chunks ---
@@ -515,16 +521,114 @@ def text_beside_call(body: Any) -> None:
 
 
 @variation(
+    "reasoning-taken-back",
+    on=request("chat"),
+    shows=("tool-result",),
+    source="DeepSeek API documentation: reasoning_content may come back",
+)
+def reasoning_taken_back(body: Any) -> None:
+    """A message that comes back with reasoning_content is accepted."""
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        message.pop("reasoning_content", None)
+
+
+@variation(
     "reasoning-shown",
     on=_PLAIN,
     shows=("founding", "tool-call", "tool-result"),
     source=f"DeepSeek API documentation, reasoning_content; {_NEW_KEYS}",
     rows=("lc-reasoning-dropped", "lc-maintainer-policy"),
+    beside=("reasoning-taken-back",),
 )
 def reasoning_shown(body: Any) -> None:
-    """A message has reasoning_content beside its text."""
+    """A message has reasoning_content beside its text, and its tokens count."""
     for choice in choices_of(body):
         choice["message"]["reasoning_content"] = "The user wants an answer."
+    used = body["usage"]
+    used["completion_tokens"] += 5
+    used["total_tokens"] += 5
+    used.setdefault("completion_tokens_details", {})["reasoning_tokens"] = 5
+
+
+@variation(
+    "thoughts-until-the-cap",
+    on=request("chat"),
+    shows=("capped-completion",),
+    source="recorded answers of OpenAI: the content is an empty text when the cap is hit while thinking",
+)
+def thoughts_until_the_cap(body: Any) -> None:
+    """The cap is used up by hidden reasoning, so that the answer is empty and ends with length."""
+    if body.get("max_completion_tokens") == 12:
+        body["reasoning_effort"] = "high"
+
+
+@variation(
+    "named-call-ends-with-tool-calls",
+    on=every("chat"),
+    shows=("tool-call-named",),
+    source="OpenAI API reference, chat/create: a named call ends with stop or with tool_calls",
+)
+def named_call_ends_with_tool_calls(body: Any) -> None:
+    """The finish reason of a call that was demanded by name is tool_calls."""
+    for choice in choices_of(body):
+        choice["finish_reason"] = choice["finish_reason"] and "tool_calls"
+
+
+@variation(
+    "fewer-alternatives",
+    on=every("chat"),
+    shows=("top-logprobs",),
+    source="OpenAI API reference, the chat completion object: top_logprobs may be fewer than asked for",
+)
+def fewer_alternatives(body: Any) -> None:
+    """Tokens have an alternative less than asked for."""
+    for choice in choices_of(body):
+        for token in (choice["logprobs"] or {}).get("content") or ():
+            token["top_logprobs"] = token["top_logprobs"][:-1]
+
+
+@variation(
+    "logprobs-bytes-null",
+    on=every("chat"),
+    shows=("logprobs", "top-logprobs"),
+    source="openai/openai-openapi: bytes are null for a token without them",
+)
+def bytes_null(body: Any) -> None:
+    """The bytes of tokens are null."""
+    for choice in choices_of(body):
+        for token in (choice["logprobs"] or {}).get("content") or ():
+            token["bytes"] = None
+
+
+@variation(
+    "choices-one-after-another",
+    on=events("chat"),
+    shows=("two-choices",),
+    source="OpenAI API reference, the chat completion chunk object: the order between choices is free",
+)
+def choices_one_after_another(chunks: list[Any]) -> list[Any]:
+    """The second choice of a stream begins when the first has ended."""
+    return sorted(chunks, key=lambda chunk: chunk["choices"][0]["index"] if chunk["choices"] else 9)
+
+
+@variation(
+    "busy-once",
+    on=asked,
+    shows=("founding",),
+    source="openai/openai-openapi TooManyRequests: whoever comes back later is answered",
+)
+def busy_once(seen: Asked) -> Asked:
+    """The first request is answered HTTP 429 with Retry-After: 1."""
+    if seen.ordinal == 0:
+        raise Refusal(
+            "Rate limit reached",
+            status=429,
+            kind="requests",
+            code="rate_limit_exceeded",
+            headers=(("retry-after", "1"),),
+        )
+    return seen
 
 
 @variation(
@@ -582,17 +686,14 @@ def error_param_null(body: Any) -> None:
 
 
 @variation(
-    "float-embeddings",
-    on=objects("list", operation="embeddings"),
-    shows=("embedding-float", "embedding-batch"),
-    source="JSON numbers without a fraction are numbers",
+    "embeddings-always-numbers",
+    on=request("embeddings"),
+    shows=("embedding-text", "embedding-batch"),
+    source="OpenAI API reference, embeddings: encoding_format; the SDK asks for base64 by itself and copes",
 )
-def whole_numbers(body: Any) -> None:
-    """Vectors are whole numbers: all of one axis."""
-    for item in body["data"]:
-        if isinstance(item["embedding"], list):
-            axis = sum(map(abs, item["embedding"][:8])) * 1e6 % len(item["embedding"])
-            item["embedding"] = [int(place == int(axis)) for place in range(len(item["embedding"]))]
+def embeddings_always_numbers(body: Any) -> None:
+    """Vectors are numbers where the SDK asked for base64 of its own accord."""
+    body.pop("encoding_format", None)
 
 
 @variation(

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 from harness.endpoint.answer import Wire, Write
 from harness.endpoint.departure import event_bytes, stream_bytes, stream_wire, variation
@@ -133,7 +134,7 @@ def cut_within_characters(wire: Wire) -> Wire:
     cuts = [match.end() for match in re.finditer(rb"[\xc0-\xff]", body)]
     borders = [0, *cuts, len(body)]
     kind = wire.writes[0].kind
-    parts = (body[start:end] for start, end in zip(borders, borders[1:], strict=False))
+    parts = (body[start:end] for start, end in pairwise(borders))
     return replace(wire, writes=tuple(Write(kind, part) for part in parts if part))
 
 

@@ -51,7 +51,8 @@ class Reached:
 def constraints(node: dict[str, Any], path: str) -> Iterator[tuple[Site, Any]]:
     """The constraints that a schema node itself makes."""
     unknown = node.keys() - ANYWHERE - LIMITS.keys() - ANNOTATIONS - APPLICATORS - {"required"}
-    assert not unknown, f"{path}: no mutant is known for {unknown}"
+    if unknown:
+        raise ValueError(f"{path}: no mutant is known for {unknown}")
     for keyword in node.keys() & (ANYWHERE | LIMITS.keys()):
         yield Site(path, keyword, str(node[keyword])), node[keyword]
     for key in node.get("required", ()):
@@ -118,6 +119,7 @@ def broken(instance: Any, place: Reached) -> Iterator[Any]:
 
 
 def wrong_values(keyword: str, asks: Any) -> tuple[Any, ...]:
+    """Values that break a constraint, or may break it."""
     if keyword == "minimum":
         return (asks - 1,)
     if keyword == "maximum":
@@ -143,12 +145,14 @@ def replaced(instance: Any, steps: Steps, value: Any) -> Any:
 
 
 def at(instance: Any, steps: Steps) -> Any:
+    """The value at one place."""
     for step in steps:
         instance = instance[step]
     return instance
 
 
 def pointer(steps: Steps) -> str:
+    """The JSON pointer (RFC 6901) of a place."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 

@@ -1,0 +1,208 @@
+"""A proof: how well the suites tell wrong answers from right ones, as data.
+
+proof.json   everything that the page says; its JSON Schema is harness/schemas/published/proof.json
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from harness.errors import RunFolderError
+from harness.rule import Level
+from harness.run import Environment
+
+Schema = Literal["likewise/proof/1"]
+SCHEMA: Schema = "likewise/proof/1"
+Kind = Literal["fault", "variation", "truth"]
+State = Literal["caught", "missed", "quiet", "false alarm"]
+
+MANY_RULES = 3
+"""A fault that trips more rules than that beyond its own has to say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """A rule that failed in a trial: through which clients, in which modes, and what it said first."""
+
+    rule: str
+    level: Level
+    clients: list[str]
+    modes: list[str]
+    scenario: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One departure, or none, asked through every client, and what the rules said.
+
+    `expected` are the rules that have to fail, `silent` those of them that did not. `broken` are rules that
+    raised, which is always our own fault. `requests` and `verdicts` count what it rests on.
+    """
+
+    id: str
+    kind: Kind
+    dialect: str
+    sentence: str
+    rows: list[str]
+    source: str
+    because: str
+    expected: list[str]
+    scenarios: list[str]
+    state: State
+    silent: list[str]
+    catches: list[Catch]
+    broken: list[str]
+    requests: int
+    verdicts: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the suites said what they have to say, and no rule broke."""
+        return self.state in {"caught", "quiet"} and not self.broken
+
+    @property
+    def own(self) -> list[Catch]:
+        """What the expected rules said."""
+        return [catch for catch in self.catches if catch.rule in self.expected]
+
+    @property
+    def beyond(self) -> list[Catch]:
+        """What other rules said."""
+        return [catch for catch in self.catches if catch.rule not in self.expected]
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether a fault trips many rules beyond its own and does not say why."""
+        return self.kind == "fault" and len(self.beyond) > MANY_RULES and not self.because
+
+
+@dataclass(frozen=True, slots=True)
+class MutatedAnswer:
+    """The single mutations of one recorded answer; `missed` says of each that no rule pointed at it."""
+
+    answer: str
+    tried: int
+    missed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A known deviation: the faults that repeat it, the variations that it is, or why it is neither."""
+
+    id: str
+    damage: str
+    symptom: str
+    faults: list[str]
+    variations: list[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The content of proof.json. Times are ISO 8601 in UTC; `is_complete` is False for a part of the whole.
+
+    `untripped` are the rules that no fault tripped.
+    """
+
+    schema: Schema
+    started: str
+    finished: str
+    is_complete: bool
+    environment: Environment
+    trials: list[Trial]
+    mutated: list[MutatedAnswer]
+    rows: list[Row]
+    untripped: list[str]
+
+    def of_kind(self, *kinds: Kind) -> list[Trial]:
+        """The trials of these kinds."""
+        return [trial for trial in self.trials if trial.kind in kinds]
+
+    @property
+    def sensitivity(self) -> tuple[int, int]:
+        """How many faults were caught, of how many."""
+        return _good(self.of_kind("fault"))
+
+    @property
+    def specificity(self) -> tuple[int, int]:
+        """How many trials of right answers were quiet, of how many."""
+        return _good(self.of_kind("variation", "truth"))
+
+    @property
+    def mutations(self) -> tuple[int, int]:
+        """How many single mutations were caught, of how many."""
+        tried = sum(one.tried for one in self.mutated)
+        return tried - sum(len(one.missed) for one in self.mutated), tried
+
+    def failures(self) -> Iterator[str]:
+        """What keeps this from being a proof, a sentence each."""
+        for trial in self.trials:
+            if trial.state == "missed":
+                yield f"{trial.id} is missed: {', '.join(trial.silent)} did not fail."
+            if trial.state == "false alarm":
+                alarms = [catch.rule for catch in trial.catches if catch.level != "recommended"]
+                yield f"{trial.id} ({trial.dialect}) is legal, and {', '.join(alarms)} failed."
+            if trial.is_unexplained:
+                yield f"{trial.id} trips {len(trial.beyond)} rules beyond its own and does not say why."
+            yield from (f"{trial.id}: {broken}" for broken in trial.broken)
+        for answer in self.mutated:
+            yield from (f"{answer.answer}: nobody points at {missed}." for missed in answer.missed)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything is proved, 1 when something is not."""
+        return 1 if any(self.failures()) else 0
+
+
+def _good(trials: Sequence[Trial]) -> tuple[int, int]:
+    return sum(trial.is_good for trial in trials), len(trials)
+
+
+def untripped(rules: Iterable[str], trials: Iterable[Trial]) -> list[str]:
+    """The rules that no fault tripped."""
+    tripped = {catch.rule for trial in trials if trial.kind == "fault" for catch in trial.catches}
+    return [rule for rule in rules if rule not in tripped]
+
+
+def save(proof: Proof, folder: Path) -> Path:
+    """Write proof.json, whole or not at all."""
+    unfinished, path = folder / "proof.json.unfinished", folder / "proof.json"
+    unfinished.write_bytes(orjson.dumps(proof, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    unfinished.replace(path)
+    return path
+
+
+def load(folder: Path) -> Proof:
+    """The proof of a folder; raises RunFolderError when there is none that this version can read."""
+    from pydantic import TypeAdapter, ValidationError
+
+    path = folder / "proof.json"
+    try:
+        return TypeAdapter(Proof).validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} holds no proof: proof.json can't be read ({error.strerror}).",
+            "Name a folder that `likewise prove --out` wrote.",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise RunFolderError(
+            f"{path} is not a proof that this version reads: {place}: {first['msg']}.",
+            "Run `likewise prove` again, or use the version that wrote it.",
+        ) from error
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of proof.json, as it is published."""
+    from pydantic import TypeAdapter
+
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://likewise.dev/schemas/proof.json",
+        **TypeAdapter(Proof).json_schema(),
+    }
