@@ -168,19 +168,9 @@ def observed(task: Task) -> list[Observation]:
     """Everything that a task asks, through every client that can ask it."""
     chosen = departure(task.id)
     named = (*chosen.beside, chosen.id) if chosen else ()
-    with running(Settings(dialect=task.dialect, faults=_with_their_company(named), latency=_PACE)) as address:
+    with running(Settings(dialect=task.dialect, faults=named, latency=_PACE)) as address:
         connection = Connection(address.base_url, address.model, address.key, address.embedding_model)
         return list(_observed(connection, asked_in(task.dialect, task.scenarios)))
-
-
-def _with_their_company(names: Iterable[str]) -> tuple[str, ...]:
-    """The departures, each after those that have to be there for it to show."""
-    found: dict[str, None] = {}
-    for name in names:
-        chosen = departure(name)
-        for beside in (*(chosen.beside if chosen else ()), name):
-            found.setdefault(beside)
-    return tuple(found)
 
 
 def _observed(connection: Connection, scenarios: Iterable[Scenario]) -> Iterator[Observation]:

@@ -126,7 +126,7 @@ def _count(reply: Reply, part: str) -> object:
 def the_founding_program_prints_the_answer(answer: Answer) -> Violations:
     """What the founding page's program prints is JSON that holds the answer's text."""
     reply = answer.observation.reply
-    if reply.raised or not reply.text:
+    if reply.raised or not isinstance(reply.text, str) or not reply.text:
         return
     printed = "".join(_strings(json.loads(line)) for line in reply.printed)
     wanted = reply.text if answer.observation.mode is Mode.PLAIN else ""

@@ -104,7 +104,7 @@ def success_is_no_error(observation: Observation) -> Violations:
         yield Violation(
             received=f"HTTP {observation.response.status} with {shown(body)}",
             expected="an HTTP error status with an error object",
-            pointer="",
+            pointer="" if body.get("error") is None else "/error",
         )
 
 

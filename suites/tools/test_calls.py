@@ -49,7 +49,8 @@ def _functions(seen: Observation) -> Iterator[Object]:
 
 def _arguments(call: ToolCall) -> object:
     """The arguments as JSON, or NO_JSON."""
-    return parsed((call.arguments or "").encode())
+    # A client hands on what came, and a wrong endpoint sends an object.
+    return parsed(call.arguments.encode()) if isinstance(call.arguments, str) else call.arguments or NO_JSON
 
 
 @rule(

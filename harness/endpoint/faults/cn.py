@@ -667,3 +667,45 @@ def short_body(wire: Wire) -> Wire:
     write = wire.writes[0]
     half = replace(write, data=write.data[: len(write.data) // 2])
     return replace(wire, writes=(half,), is_cut=True)
+
+
+@fault(
+    "cn-finish-camelcase",
+    on=_COMPLETION,
+    shows=_FOUNDING,
+    caught_by=("chat.key-case",),
+    also=("sc-finish-camelcase",),
+    source="jakobdylanc/llmcord#84",
+)
+def finish_camel_case(body: Any) -> None:
+    """The finish reason of a plain answer stands under finishReason."""
+    for choice in choices_of(body):
+        choice["finishReason"] = choice.pop("finish_reason")
+
+
+@fault(
+    "cn-reasoning-twice",
+    on=_COMPLETION,
+    shows=("reasoning",),
+    caught_by=("params.reasoning-apart",),
+    also=("cn-reasoning-field-name",),
+    source="lmstudio-ai/lmstudio-bug-tracker#723",
+)
+def reasoning_twice(body: Any) -> None:
+    """The reasoning stands in reasoning_content and in the content as well."""
+    message = body["choices"][0]["message"]
+    message["reasoning_content"] = "The user wants the sum of two numbers, so I add the two."
+    message["content"] = f"{message['reasoning_content']} {message['content']}"
+
+
+@fault(
+    "cn-reasoning-uncounted",
+    on=_COMPLETION,
+    shows=("founding",),
+    caught_by=("params.reasoning-counted",),
+    also=("bm-hidden-reasoning",),
+    source="PaddlePaddle/FastDeploy#8113",
+)
+def reasoning_uncounted(body: Any) -> None:
+    """Reasoning is shown, and usage counts 0 tokens of it."""
+    body["choices"][0]["message"]["reasoning_content"] = "The user wants to know who I am."

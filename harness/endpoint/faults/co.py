@@ -565,3 +565,41 @@ def stream_empty(chunk: Any) -> None:
 def key_refused(seen: Asked) -> Asked:
     """A right key is refused on /completions alone."""
     return replace(seen, key="sk-other") if seen.operation == "completions" else seen
+
+
+@fault(
+    "co-created-zero",
+    on=_PLAIN,
+    shows=("completion",),
+    caught_by=("completions.schema-spec",),
+    also=("cn-created-missing",),
+    source="mudler/LocalAI#1103",
+)
+def created_zero(body: Any) -> None:
+    """created of a completion is 0."""
+    body["created"] = 0
+
+
+@fault(
+    "co-usage-missing",
+    on=_PLAIN,
+    shows=("completion",),
+    caught_by=("completions.schema-recommended",),
+    source="recorded answers of OpenAI",
+)
+def usage_missing_plain(body: Any) -> None:
+    """A completion has no usage."""
+    del body["usage"]
+
+
+@fault(
+    "co-stream-created-zero",
+    on=_STREAM,
+    shows=("completion",),
+    caught_by=("completions.chunk-schema-spec",),
+    also=("cn-created-missing",),
+    source="mudler/LocalAI#1103",
+)
+def stream_created_zero(chunk: Any) -> None:
+    """created of chunks is 0."""
+    chunk["created"] = 0

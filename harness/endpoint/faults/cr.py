@@ -638,6 +638,19 @@ def max_completion_tokens_ignored(body: Any) -> None:
 
 
 @fault(
+    "cr-seed-ignored",
+    on=asked,
+    shows=("seeded",),
+    caught_by=("params.seed-honoured",),
+)
+def seed_ignored(seen: Asked) -> Asked:
+    """The same seed at temperature 0 gives another text each time, under the same system_fingerprint."""
+    if seen.operation != "chat" or not seen.body or "seed" not in seen.body:
+        return seen
+    return replace(seen, body={**seen.body, "seed": seen.ordinal})
+
+
+@fault(
     "cr-cap-overrun",
     on=_CHAT,
     shows=("capped",),
@@ -1003,3 +1016,112 @@ def stream_null_streams(seen: Asked) -> Asked:
     if body and "stream" in body and body["stream"] is None:
         return replace(seen, body={**body, "stream": True})
     return seen
+
+
+@fault(
+    "cr-n-choice-empty",
+    on=_PLAIN,
+    shows=("two-choices",),
+    caught_by=("params.n-choices-whole",),
+    also=("cr-n-ignored",),
+    source="abetlen/llama-cpp-python#1906",
+)
+def second_choice_empty(body: Any) -> None:
+    """The second of two choices is empty and has no end."""
+    for choice in choices_of(body)[1:]:
+        choice["message"]["content"] = None
+
+
+@fault(
+    "cr-n-prompt-twice",
+    on=_PLAIN,
+    shows=("with-usage", "usage-n"),
+    caught_by=("usage.n-costs-completion",),
+    source="OpenAI API reference, completion usage: n choices are made of one prompt",
+)
+def prompt_counted_twice(body: Any) -> None:
+    """The prompt of two choices is counted twice."""
+    used = body["usage"]
+    used["prompt_tokens"] *= len(choices_of(body))
+    used["total_tokens"] = used["prompt_tokens"] + used["completion_tokens"]
+
+
+@fault(
+    "cr-logprobs-uncounted",
+    on=_PLAIN,
+    shows=("top-logprobs",),
+    caught_by=("params.logprobs-counted",),
+    source="OpenAI API reference, completion usage: completion_tokens",
+)
+def logprobs_uncounted(body: Any) -> None:
+    """There are more log probabilities than completion_tokens."""
+    used = body["usage"]
+    used["completion_tokens"], used["total_tokens"] = 1, used["prompt_tokens"] + 1
+
+
+@fault(
+    "cr-logprobs-late",
+    on=events("chat"),
+    shows=("top-logprobs",),
+    caught_by=("params.logprobs-in-text-chunks",),
+    source="recorded streams of OpenAI: log probabilities come with their text",
+)
+def logprobs_late(chunks: list[Any]) -> None:
+    """All log probabilities of a stream come in its last chunk."""
+    kept: list[Any] = []
+    for chunk in chunks:
+        for choice in choices_of(chunk):
+            kept += (choice["logprobs"] or {}).get("content") or []
+            choice["logprobs"] = {"content": kept, "refusal": None} if choice["finish_reason"] else None
+
+
+@fault(
+    "cr-json-keys-sorted",
+    on=_PLAIN,
+    shows=("json-schema",),
+    caught_by=("structured.order-of-keys",),
+    source="OpenAI API guide, structured outputs: keys come in the order of the schema",
+)
+def json_keys_sorted(body: Any) -> None:
+    """The keys of a strict answer come in alphabetical order."""
+    for choice in choices_of(body):
+        document = orjson.loads(choice["message"]["content"])
+        choice["message"]["content"] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+@fault(
+    "cr-json-whole-ends-otherwise",
+    on=_PLAIN,
+    shows=("json-schema",),
+    caught_by=("structured.ends-with-stop",),
+    source="OpenAI API guide, structured outputs: a whole document ends with stop",
+)
+def json_whole_ends_otherwise(body: Any) -> None:
+    """A whole document ends with tool_calls."""
+    for choice in choices_of(body):
+        choice["finish_reason"] = "tool_calls"
+
+
+@fault(
+    "ds-arrearage",
+    on=_CHAT,
+    shows=("defaults",),
+    caught_by=("http.success",),
+)
+def arrearage(_: Any) -> None:
+    """An unpaid bill is HTTP 400 with the code Arrearage."""
+    raise Refusal("Access denied, please make sure your account is in good standing.", code="Arrearage")
+
+
+@fault(
+    "ds-content-filter-400",
+    on=_CHAT,
+    shows=("defaults",),
+    caught_by=("http.success",),
+)
+def content_filter_400(_: Any) -> None:
+    """Moderated content is refused with HTTP 400."""
+    raise Refusal(
+        "<400> InternalError.Algo.DataInspectionFailed: Output data may contain inappropriate content.",
+        code="data_inspection_failed",
+    )

@@ -388,3 +388,15 @@ def model_other(body: Any) -> None:
 def count(body: Any) -> None:
     """The last input has no embedding."""
     body["data"].pop()
+
+
+@fault(
+    "em-model-empty",
+    on=_LIST,
+    shows=("embedding-text",),
+    caught_by=("embeddings.schema-spec",),
+    source="OpenAI API reference, embeddings: model",
+)
+def model_empty(body: Any) -> None:
+    """The model is an empty text."""
+    body["model"] = ""

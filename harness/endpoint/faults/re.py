@@ -958,3 +958,57 @@ def not_kept(seen: Asked) -> Asked:
 def kept_without_output(body: Any) -> None:
     """A response that is retrieved has lost its output."""
     body["output"] = [] if body["previous_response_id"] is None else body["output"]
+
+
+@fault(
+    "re-event-fields",
+    on=_EVENTS,
+    shows=_SHOWS,
+    caught_by=("responses.event-schema-spec",),
+    also=("re-missing-response-fields",),
+    source="OpenAI API reference, the response object",
+)
+def event_response_incomplete(chunks: list[Any]) -> None:
+    """The response of the last event has no instructions, metadata, temperature and top_p."""
+    for key in ("instructions", "metadata", "temperature", "top_p"):
+        del chunks[-1]["response"][key]
+
+
+@fault(
+    "re-event-logprobs",
+    on=_EVENTS,
+    shows=_SHOWS,
+    caught_by=("responses.event-schema-recommended",),
+    source="recorded streams of OpenAI",
+)
+def event_logprobs_missing(chunks: list[Any]) -> None:
+    """Deltas have no logprobs."""
+    for event in _of(chunks, "response.output_text.delta"):
+        del event["logprobs"]
+
+
+@fault(
+    "re-logprobs-missing",
+    on=_PLAIN,
+    shows=_SHOWS,
+    caught_by=("responses.schema-recommended",),
+    source="recorded answers of OpenAI",
+)
+def logprobs_missing(body: Any) -> None:
+    """A text of a response has no logprobs."""
+    for item in body["output"]:
+        for part in item.get("content", ()):
+            del part["logprobs"]
+
+
+@fault(
+    "re-item-ids-shared",
+    on=_PLAIN,
+    shows=_SHOWS,
+    caught_by=("responses.item-ids-unique",),
+    also=("st-id-duplicate-in-response",),
+    source="openclaw/openclaw#40897",
+)
+def item_ids_shared(body: Any) -> None:
+    """Two items of a response have the same id."""
+    body["output"].append(body["output"][0])

@@ -276,7 +276,7 @@ def finish_camel_case(chunk: Any) -> None:
     also=("bm-chunks-not-tokens",),
 )
 def coarse_chunks(chunks: list[Any]) -> None:
-    """A chunk holds 40 tokens."""
+    """A chunk holds up to 40 tokens."""
     texts = _texts(chunks)
     for start in range(0, len(texts), 40):
         kept, *rest = texts[start : start + 40]

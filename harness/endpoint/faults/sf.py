@@ -240,7 +240,7 @@ def buffered(wire: Wire) -> Wire:
 @fault(
     "sf-buffered.bursts",
     on=stream_wire("chat"),
-    shows=("stream-beside-tool",),
+    shows=_FOUNDING,
     caught_by=("stream.no-bursts",),
 )
 def bursts(wire: Wire) -> Wire:
@@ -395,7 +395,7 @@ def error_flat(body: bytes) -> bytes:
 def error_swallowed(chunks: list[Any]) -> None:
     """The text breaks off in the middle, and the stream ends with stop and the usage of the whole."""
     texts = [chunk for chunk in chunks if chunk["choices"] and chunk["choices"][0]["delta"].get("content")]
-    for chunk in texts[4:]:
+    for chunk in texts[3:]:
         chunks.remove(chunk)
 
 

@@ -548,3 +548,44 @@ def arguments_garbled(body: Any) -> None:
     for call in calls_of(body):
         text = call["function"]["arguments"]
         call["function"]["arguments"] = text[:-2] + "\ufffd\ufffd" + text[-2:]
+
+
+@fault(
+    "st-first-fragment-lost",
+    on=events("chat"),
+    shows=_CALL,
+    caught_by=("stream.call-started",),
+    also=("st-id-null-first",),
+    source="sgl-project/sglang#23071",
+    because=_NO_CALL,
+)
+def first_fragment_lost(chunks: list[Any]) -> None:
+    """The fragment with the id and the name is lost: arguments come first."""
+    chunks.remove(next(chunk for chunk in chunks if any(calls_of(chunk))))
+
+
+@fault(
+    "st-calls-uncounted",
+    on=_PLAIN,
+    shows=_CALL,
+    caught_by=("tools.usage-counts-calls",),
+    source="OpenAI API reference, completion usage: calls are completion tokens",
+)
+def calls_uncounted(body: Any) -> None:
+    """usage counts no completion tokens for a call."""
+    used = body["usage"]
+    used["completion_tokens"], used["total_tokens"] = 0, used["prompt_tokens"]
+
+
+@fault(
+    "st-result-unanswered",
+    on=_PLAIN,
+    shows=("tool-result",),
+    caught_by=("tools.result-answered",),
+    source="earendil-works/pi#1125",
+)
+def result_unanswered(body: Any) -> None:
+    """The turn that brings a tool's result is answered with an empty text."""
+    for choice in choices_of(body):
+        if choice["finish_reason"] == "stop" and "tool_calls" not in choice["message"]:
+            choice["message"]["content"] = ""

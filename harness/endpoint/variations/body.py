@@ -761,3 +761,29 @@ def completion_finish_with_text(chunks: list[Any]) -> None:
     if last:
         chunks.pop()
         chunks[-1]["choices"][0]["finish_reason"] = last
+
+
+@variation(
+    "models-constant",
+    on=objects("list", operation="models"),
+    shows=("models-list",),
+    source="nothing outside says when a model was made, or by whom",
+    rows=("mo-hardcoded", "mo-no-capabilities", "mo-permission-incomplete"),
+)
+def models_constant(body: Any) -> None:
+    """All models, one of pictures among them, have the same created and owned_by, and a bare permission."""
+    body["data"].append({**body["data"][0], "id": "pictures-1"})
+    for model in body["data"]:
+        model.update(created=1_686_935_002, owned_by="openai", permission=[{"id": "modelperm-1"}])
+
+
+@variation(
+    "error-message-prefix",
+    on=errors,
+    shows=("no-messages", "bad-temperature"),
+    source="OpenAI promises nothing of a message's wording",
+    rows=("ds-error-prefix",),
+)
+def error_message_prefix(body: Any) -> None:
+    """The message of an error begins with a status and an inner code."""
+    body["error"]["message"] = f"<400> InternalError.Algo.InvalidParameter: {body['error']['message']}"
