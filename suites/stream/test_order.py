@@ -94,8 +94,19 @@ def done_comes_once(stream: ChunkStream) -> Violations:
     answers=("sf-data-after-done",),
 )
 def nothing_follows_done(stream: ChunkStream) -> Violations:
-    """No event and no comment follows `data: [DONE]`."""
+    """No event follows `data: [DONE]`."""
     yield from chat_violations(stream, ChatDefect.AFTER_DONE)
+
+
+@rule(
+    "stream.ends-at-done",
+    level="recommended",
+    source=f"{_CREATE} is terminated by data: [DONE]; comments are legal anywhere in a stream of events",
+    breaks="The connection is not used again by clients that stop reading there.",
+    answers=("sf-data-after-done",),
+)
+def the_body_ends_at_done(stream: ChunkStream) -> Violations:
+    """No comment follows `data: [DONE]`."""
     for number, event in enumerate(stream.events):
         if event.data is None and event.comments and any(done < number for done in stream.done_numbers):
             yield Violation(

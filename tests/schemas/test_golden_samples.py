@@ -3,8 +3,8 @@
 import pytest
 
 from harness.schemas import Level, ValidatorsDisagreeError, conforms, explained, kinds, schema, violations
-from tests.schemas.samples import LEVELS, SAMPLES, Sample, sample
 from harness.schemas.sites import at, pointer, reached, replaced
+from tests.schemas.samples import LEVELS, SAMPLES, Sample, sample
 
 
 @pytest.mark.parametrize("each", SAMPLES, ids=str)

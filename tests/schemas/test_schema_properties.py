@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from harness.schemas import JSON, Level, conforms, explained, kinds, schema
-from tests.schemas.samples import LEVELS, SAMPLES, Sample
 from harness.schemas.sites import at, places, pointer, replaced, sites
+from tests.schemas.samples import LEVELS, SAMPLES, Sample
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(

@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 
 from harness.schemas import JSON, Level, conforms, explained, kinds, schema
-from tests.schemas.samples import LEVELS, SAMPLES
 from harness.schemas.sites import Reached, Site, broken, pointer, reached, sites
+from tests.schemas.samples import LEVELS, SAMPLES
 
 
 def new_sites(kind: str, level: Level) -> list[Site]:

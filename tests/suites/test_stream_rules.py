@@ -173,6 +173,7 @@ def test_a_lie_in_a_chunk_is_caught(lies: Lies, rule: str, scenario: str, lie: C
         ("stream.ends-with-done", lambda body: body.replace(b"data: [DONE]\n\n", b"")),
         ("stream.done-once", lambda body: body + b"data: [DONE]\n\n"),
         ("stream.nothing-after-done", lambda body: body + body),
+        ("stream.ends-at-done", lambda body: body + b": bye\n\n"),
     ],
 )
 def test_a_lie_in_the_framing_is_caught(lies: Lies, rule: str, lie: Callable[[bytes], bytes]) -> None:
@@ -227,12 +228,11 @@ def test_a_client_that_left_at_done_is_not_blamed_on_the_stream(lies: Lies) -> N
 @pytest.mark.parametrize(
     "variation",
     [
-        lambda body: b": keep-alive\n\n" + body.replace(b"\n\n", b"\n\n: queueing\n\n"),
+        lambda body: b": keep-alive\n\n" + body.replace(b"data: ", b": queueing\n\ndata: "),
         lambda body: body.replace(b"\n", b"\r\n"),
         lambda body: body.replace(b"\n", b"\r"),
         lambda body: body.replace(b"data: ", b"data:"),
         lambda body: body.replace(b"data: ", b"retry: 3000\ndata: ", 1),
-        lambda body: body + b": bye\n\n",
         lambda body: body.replace(b',"refusal":null', b""),
         lambda body: body.replace(b'"logprobs":null,', b""),
         lambda body: body.replace(b'"delta":{}', b'"delta":{"content":""}'),

@@ -111,7 +111,7 @@ def data_after_done(body: bytes) -> bytes:
     "sf-data-after-done.comment",
     on=stream_bytes("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.nothing-after-done",),
+    caught_by=("stream.ends-at-done",),
 )
 def comment_after_done(body: bytes) -> bytes:
     """A comment comes after [DONE]."""
