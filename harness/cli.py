@@ -184,14 +184,34 @@ def serve(
     log: Annotated[
         Path | None, typer.Option(help="Write the true times of every answer to this file.")
     ] = None,
+    fast: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ANSWER",
+            help="Prebuilt answers for load tests, such as "
+            '"tokens=32", "tokens=500,one-write", "tokens=32,freeze=10s+2s" or "tokens=32,failure=cut/100".',
+        ),
+    ] = None,
 ) -> None:
     """Run the reference endpoint until Ctrl-C."""
+    if fast is not None:
+        from harness.endpoint import fast as fast_lane
+        from harness.endpoint.fast_answers import MODEL
+
+        with fast_lane.running(fast_lane.parsed(fast, latency, log), host=host, port=port) as base_url:
+            _serve_until_interrupted(f"{base_url}  model {MODEL}, any key")
+        return
     from harness.endpoint.server import running
     from harness.endpoint.settings import Latency, Settings
 
     settings = Settings(dialect=dialect, latency=Latency.parse(latency), log=log)
-    with running(settings, host=host, port=port) as address, suppress(KeyboardInterrupt):
-        typer.echo(f"{address.base_url}  model {address.model}  key {address.key}  (Ctrl-C ends it)")
+    with running(settings, host=host, port=port) as address:
+        _serve_until_interrupted(f"{address.base_url}  model {address.model}  key {address.key}")
+
+
+def _serve_until_interrupted(what: str) -> None:
+    with suppress(KeyboardInterrupt):
+        typer.echo(f"{what}  (Ctrl-C ends it)")
         threading.Event().wait()
 
 

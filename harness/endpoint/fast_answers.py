@@ -1,0 +1,170 @@
+"""The answers of the endpoint's fast lane, as bytes that are made once, and their ways of going wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+
+MODEL = "standin-fast"
+_ID = "chatcmpl-fast"
+_CREATED = 1_750_000_000
+_DONE = b"data: [DONE]\n\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Failure(StrEnum):
+    """The eight ways of going wrong."""
+
+    EMPTY = "empty"
+    HTTP_500 = "http-500"
+    RATE_LIMITED = "http-429"
+    ERROR_EVENT = "error-event"
+    CUT = "cut"
+    RESET = "reset"
+    UNFINISHED = "unfinished"
+    NOT_JSON = "not-json"
+
+
+@dataclass(frozen=True, slots=True)
+class Prebuilt:
+    """An answer as its writes: `head` goes out at once, `tokens` each at its time, `tail` with the last.
+
+    `has_to_close` says that the connection ends after it, `has_to_reset` that it ends with a reset.
+    """
+
+    head: bytes
+    tokens: Sequence[bytes]
+    tail: bytes
+    has_to_close: bool = False
+    has_to_reset: bool = False
+
+
+def streamed(tokens: int, *, usage: bool, failure: Failure | None = None) -> Prebuilt:
+    """A stream of so many tokens, one event each; with the failure, which befalls it halfway."""
+    if failure in _REFUSALS:
+        return Prebuilt(_REFUSALS[failure], (), b"")
+    events = [_chunked(_event({"content": f" token{i % 10}"})) for i in range(tokens)]
+    finish = _event({}, finish_reason="stop")
+    ends = (_usage_event(tokens) if usage else b"") + _DONE
+    tail = _chunked(finish + ends) + _LAST_CHUNK
+    half = events[: max(1, tokens // 2)]
+    head = _stream_head() + _chunked(_event({"role": "assistant", "content": ""}))
+    match failure:
+        case None:
+            return Prebuilt(head, events, tail)
+        case Failure.EMPTY:
+            return Prebuilt(head, (), tail)
+        case Failure.ERROR_EVENT:
+            return Prebuilt(head, half, _chunked(_data(_error("The server is overloaded."))) + _LAST_CHUNK)
+        case Failure.CUT:
+            return Prebuilt(head, half, b"", has_to_close=True)
+        case Failure.RESET:
+            return Prebuilt(head, half, b"", has_to_reset=True)
+        case Failure.UNFINISHED:
+            return Prebuilt(head, half, _LAST_CHUNK)
+        case _:
+            broken = _chunked(b'data: {"id":"chatcmpl-fast","choices":[{"index":0,\n\n')
+            return Prebuilt(head, [*half, broken, *events[len(half) :]], tail)
+
+
+def plain(tokens: int, failure: Failure | None = None) -> Prebuilt:
+    """A plain answer of so many tokens."""
+    if failure in _REFUSALS:
+        return Prebuilt(_REFUSALS[failure], (), b"")
+    is_empty = failure is Failure.EMPTY
+    message = {
+        "role": "assistant",
+        "content": "" if is_empty else "".join(f" token{i % 10}" for i in range(tokens)),
+    }
+    finish = None if failure is Failure.UNFINISHED else "stop"
+    answer: dict[str, object] = {
+        "id": _ID,
+        "object": "chat.completion",
+        "created": _CREATED,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+        "usage": _usage(tokens),
+    }
+    if failure is Failure.ERROR_EVENT:
+        answer = _error("The server is overloaded.")
+    body = orjson.dumps(answer)
+    if failure is Failure.NOT_JSON:
+        body = body[: len(body) // 2]
+    whole = _sized("200 OK", body)
+    if failure in (Failure.CUT, Failure.RESET):
+        whole = whole[: -len(body) // 2]
+    return Prebuilt(
+        b"",
+        (b"",) * (tokens - 1) + (whole,),
+        b"",
+        has_to_close=failure is Failure.CUT,
+        has_to_reset=failure is Failure.RESET,
+    )
+
+
+def models() -> bytes:
+    """The list of models."""
+    model = {"id": MODEL, "object": "model", "created": _CREATED, "owned_by": "likewise"}
+    return _sized("200 OK", orjson.dumps({"object": "list", "data": [model]}))
+
+
+def unknown_path() -> bytes:
+    """The answer at any other path."""
+    return _sized("404 Not Found", orjson.dumps(_error("Unknown request URL.")))
+
+
+def _event(delta: Mapping[str, object], finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return _data(_chunk([choice]))
+
+
+def _usage_event(tokens: int) -> bytes:
+    return _data({**_chunk([]), "usage": _usage(tokens)})
+
+
+def _chunk(choices: list[object]) -> dict[str, object]:
+    return {
+        "id": _ID,
+        "object": "chat.completion.chunk",
+        "created": _CREATED,
+        "model": MODEL,
+        "choices": choices,
+    }
+
+
+def _usage(tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": 8, "completion_tokens": tokens, "total_tokens": 8 + tokens}
+
+
+def _data(value: Mapping[str, object]) -> bytes:
+    return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+def _error(message: str) -> dict[str, object]:
+    return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
+
+
+def _chunked(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _stream_head() -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+        b"Transfer-Encoding: chunked\r\nx-request-id: req-fast\r\n\r\n"
+    )
+
+
+def _sized(status: str, body: bytes) -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nx-request-id: req-fast\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_REFUSALS: Mapping[Failure | None, bytes] = {
+    Failure.HTTP_500: _sized("500 Internal Server Error", orjson.dumps(_error("Something broke."))),
+    Failure.RATE_LIMITED: _sized("429 Too Many Requests", orjson.dumps(_error("Rate limit reached."))),
+}
