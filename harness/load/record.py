@@ -48,9 +48,11 @@ class Outcome(StrEnum):
 class RequestRecord:
     """One request.
 
-    `ordinal` counts the requests of a run through all workers. `due_ns` is when the schedule wanted it, which
-    a closed loop makes `start_ns`, when the generator began with it. `connected_ns` is None on a connection
-    that stood already; `sent_ns` is taken when the last byte of the request has gone into a standing one.
+    `ordinal` counts the requests of a run through all workers. `due_ns` is when the schedule wanted it,
+    which a closed loop makes `start_ns`, when the generator began with it; `woke_ns` is when the generator
+    had it in hand, so that what follows until `start_ns` is waiting for a free slot under a cap.
+    `connected_ns` is None on a connection that stood already; `sent_ns` is taken when the last byte of the
+    request has gone into a standing one.
 
     An output event is an event of a stream that carries reasoning, content, refusal or a tool call; the body
     of a plain answer counts as one. `arrivals_ns` are theirs. `seen_first_output_ns` and `seen_end_ns` are
@@ -66,6 +68,7 @@ class RequestRecord:
     start_ns: int
     outcome: Outcome
     ended_ns: int
+    woke_ns: int | None = None
     connected_ns: int | None = None
     sent_ns: int | None = None
     first_byte_ns: int | None = None
