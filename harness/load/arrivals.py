@@ -83,9 +83,9 @@ class OpenLoop:
 
 @dataclass(frozen=True, slots=True)
 class TraceReplay:
-    """Requests are due as they once came."""
+    """Requests are due as they once came: seconds from the first one on, prompt tokens, output tokens."""
 
-    path: Path
+    rows: tuple[tuple[float, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,10 @@ _FORMS = (
 
 
 def parse_schedule(text: str) -> Schedule:
-    """The schedule that a word means; raises UsageError for one that means none."""
+    """The schedule that a word means; raises UsageError for one that means none.
+
+    A trace is read here, so that its mistakes (TraceError) are told before the first request.
+    """
     kind, colon, rest = text.partition(":")
     found = re.fullmatch(r"([a-z]+)(?:\(([^)]*)\))?", kind.strip())
     if found is None or not colon:
@@ -117,7 +120,7 @@ def parse_schedule(text: str) -> Schedule:
     if name == "users":
         return ClosedLoop(_users(text, rest))
     if name == "trace":
-        return TraceReplay(Path(rest))
+        return TraceReplay(tuple(read_trace(Path(rest))))
     for spacing in SPACINGS:
         if spacing == name:
             variation = 4.0 if argument is None else _number(text, argument, "the coefficient of variation")
@@ -151,7 +154,7 @@ def at_rate(schedule: Schedule, rate_per_s: float) -> Schedule:
 def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> Iterator[Arrival]:
     """The requests that are due before `duration_s`, in order; the same for the same seed, on any machine.
 
-    Raises TraceError for a trace that is none. They are made as they are taken: a run may be long.
+    They are made as they are taken: a run may be long.
     """
     match schedule:
         case OpenLoop():
@@ -161,7 +164,10 @@ def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> 
                     return
                 yield Arrival(ordinal, due_s)
         case TraceReplay():
-            yield from read_trace(schedule.path, duration_s)
+            for ordinal, (due_s, prompt_tokens, output_tokens) in enumerate(schedule.rows):
+                if due_s >= duration_s:
+                    return
+                yield Arrival(ordinal, due_s, prompt_tokens, output_tokens)
         case _:
             assert_never(schedule)
 
@@ -268,27 +274,25 @@ _SHAPES = (
 _MAX_TOKENS = 10_000_000
 
 
-def read_trace(path: Path, duration_s: float = math.inf) -> Iterator[Arrival]:
-    """The requests of a trace, CSV or JSONL by its first character, up to a duration from its first one on.
+def read_trace(path: Path) -> Iterator[tuple[float, int, int]]:
+    """The rows of a trace, CSV or JSONL by its first character.
 
     Raises TraceError with file and line at the first row that can't be replayed.
     """
     try:
         # utf-8-sig, as spreadsheets write a byte order mark
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _replayed(path, _rows(path, file), duration_s)
+            yield from _replayed(path, _rows(path, file))
     except OSError as error:
         raise TraceError(f"{path}: the trace can't be read: {error.strerror}.", "Check the path.") from None
     except UnicodeDecodeError:
         raise TraceError(f"{path}: the trace is not UTF-8 text.", "Save the file as UTF-8.") from None
 
 
-def _replayed(
-    path: Path, rows: Iterable[tuple[int, dict[str, object]]], duration_s: float
-) -> Iterator[Arrival]:
+def _replayed(path: Path, rows: Iterable[tuple[int, dict[str, object]]]) -> Iterator[tuple[float, int, int]]:
     shape: _Shape | None = None
     first_s = last_s = 0.0
-    for ordinal, (line, row) in enumerate(rows):
+    for line, row in rows:
         if shape is None:
             shape = _shape(path, line, row)
             first_s = last_s = _time_s(path, line, row, shape)
@@ -298,14 +302,8 @@ def _replayed(
                 path, line, f"{shape.time} goes back by {last_s - at_s:g} s", "Sort the trace by time."
             )
         last_s = at_s
-        if at_s - first_s >= duration_s:
-            return
-        yield Arrival(
-            ordinal,
-            at_s - first_s,
-            _tokens(path, line, row, shape.prompt),
-            _tokens(path, line, row, shape.output),
-        )
+        prompt, output = (_tokens(path, line, row, name) for name in (shape.prompt, shape.output))
+        yield at_s - first_s, prompt, output
     if shape is None:
         raise _wrong(path, 1, "there is no request", "Give a trace with one request a line.")
 

@@ -121,6 +121,8 @@ class Workload:
     echo: bool = False
     objectives: tuple[Objective, ...] = ()
     params: Mapping[str, Json] = field(default_factory=dict)
+    source: str = ""
+    """The text that it was read from, for `parse_workload` on another machine."""
 
     def request(
         self,
@@ -254,10 +256,12 @@ def load_workload(name: str) -> Workload:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: the file can't be read: {error.strerror}.", "Check the path.") from None
-    return _workload(path.stem, parsed_table(str(path), data))
+    return parse_workload(path.stem, data.decode("utf-8", "surrogateescape"), str(path))
 
 
-def _workload(name: str, table: Table) -> Workload:
+def parse_workload(name: str, text: str, file: str = "") -> Workload:
+    """The workload of a TOML text; raises ConfigError at the first mistake."""
+    table = parsed_table(file or f"{name}.toml", text.encode("utf-8", "surrogateescape"))
     table.refuse_other_keys_than(_KEYS)
     workload = Workload(
         name=name,
@@ -273,6 +277,7 @@ def _workload(name: str, table: Table) -> Workload:
         echo=table.flag("echo") or False,
         objectives=_objectives(table),
         params=_params(table.table("params")),
+        source=text,
     )
     if workload.echo and workload.cacheable == "everything":
         raise table.mistake(("echo",), "false, as there is no nonce where everything is cacheable")

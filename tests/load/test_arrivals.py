@@ -171,13 +171,13 @@ def test_traces_of_the_public_shapes_are_read(
     tmp_path: Path, text: str, expected: list[tuple[float, int, int]]
 ) -> None:
     found = list(read_trace(_trace(tmp_path, text)))
-    assert [(round(each.due_s, 5), each.prompt_tokens, each.output_tokens) for each in found] == expected
-    assert [each.ordinal for each in found] == list(range(len(expected)))
+    assert [(round(due_s, 5), prompt, output) for due_s, prompt, output in found] == expected
 
 
 def test_a_trace_ends_with_the_run(tmp_path: Path) -> None:
-    path = _trace(tmp_path, _PLAIN)
-    assert list(arrivals(TraceReplay(path), 1, 0.5)) == [Arrival(0, 0.0, 10, 20)]
+    schedule = parse_schedule(f"trace:{_trace(tmp_path, _PLAIN)}")
+    assert isinstance(schedule, TraceReplay)
+    assert list(arrivals(schedule, 1, 0.5)) == [Arrival(0, 0.0, 10, 20)]
 
 
 @pytest.mark.parametrize(
