@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import content, run
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import dialects, waivers_of
+from harness.load import load_run
 from harness.rule import LEVELS, Rule
 from harness.scenario import PATHS, Ask, FollowUp, Http, Scenario
 from harness.target import CAPABILITIES, presets
@@ -32,9 +33,10 @@ def pages() -> Mapping[str, str]:
 
 
 def publish_schema(folder: Path) -> None:
-    """Write the JSON Schema of run.json."""
-    text = json.dumps(run.json_schema(), indent=2, ensure_ascii=False)
-    (folder / "run.json").write_text(f"{text}\n", encoding="utf-8")
+    """Write the JSON Schemas of run.json and load.json."""
+    for name, schema in (("run.json", run.json_schema()), ("load.json", load_run.json_schema())):
+        text = json.dumps(schema, indent=2, ensure_ascii=False)
+        (folder / name).write_text(f"{text}\n", encoding="utf-8")
 
 
 def write(folder: Path) -> None:

@@ -168,7 +168,7 @@ def _is_plain(part: bytes) -> bool:
 
 
 def _parsed_payloads(data: Iterable[bytes], *, is_read: bool) -> tuple[list[Object | str], set[str]]:
-    """The payloads, and whether some are none; of more than two alike in a row, two unless they are to be read.
+    """The payloads, and whether some are none; of those alike in a row, two unless they are to be read.
 
     A chunk that differs from two before it in its text alone has the same schema and leads the state machine
     nowhere else, so that the gate need not open it.

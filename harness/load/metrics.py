@@ -346,8 +346,10 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A stretch of the time line, `length_s` from `at_s` on; a figure is None where nothing came."""
+    """A stretch of a client's time line, `length_s` from `at_s` on; a figure is None where nothing came."""
 
+    client: str
+    mode: str
     at_s: float
     length_s: float
     due: int
@@ -405,7 +407,6 @@ class ClientFigures:
     measurement: Measurement
     concurrency: float
     figures: dict[str, Distribution]
-    timeline: list[Moment]
 
 
 SATURATED_LATENESS_MS = 10.0
@@ -445,7 +446,6 @@ def figures(tally: Tally, *, until_s: float | None = None, cpu_share: float | No
         measurement=_measurement(tally, requests, cpu_share),
         concurrency=_concurrency(tally, window_s),
         figures=found,
-        timeline=[_moment(number, cell, tally.cell_s) for number, cell in sorted(tally.cells.items())],
     )
 
 
@@ -479,8 +479,16 @@ def _concurrency(tally: Tally, window_s: float) -> float:
     return busy_ns / _NS_A_SECOND / (tally.cell_s * (last - first)) if last > first else 0.0
 
 
-def _moment(number: int, cell: Cell, cell_s: int) -> Moment:
+def timeline(tally: Tally) -> list[Moment]:
+    """When things happened, warm-up and cool-down too."""
+    return [_moment(tally, number, cell) for number, cell in sorted(tally.cells.items())]
+
+
+def _moment(tally: Tally, number: int, cell: Cell) -> Moment:
+    cell_s = tally.cell_s
     return Moment(
+        client=tally.client,
+        mode=tally.mode,
         at_s=float(number * cell_s),
         length_s=float(cell_s),
         due=cell.due,

@@ -62,20 +62,6 @@ class Objective:
         return value < self.limit if self.comparison == "<" else value > self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An objective and what was measured, in its unit; `value` is None where nothing could be measured.
-
-    `is_clear` is False where the confidence interval holds the limit, so that another run may say otherwise.
-    """
-
-    objective: str
-    value: float | None
-    unit: Unit
-    is_met: bool
-    is_clear: bool
-
-
 def parse_objective(text: str) -> Objective:
     """The objective that a word means; raises UsageError for one that means none."""
     compact = re.sub(r"\s+", "", text)

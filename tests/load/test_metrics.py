@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.load.metrics import Tally, figures
+from harness.load.metrics import Tally, figures, timeline
 from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome, RequestRecord
 from tests.load.records import MS, STARTED_NS, S, record
@@ -113,10 +113,11 @@ def test_warm_up_and_cool_down_stand_outside_the_figures() -> None:
 
 def test_throughput_counts_what_arrived_within_the_window() -> None:
     half_out = record(0, due_s=9.9, ttft_ms=50, gaps_ms=(20.0,) * 9, tokens=100)
-    told = figures(_tally([half_out], measured_s=10))
+    tally = _tally([half_out], measured_s=10)
+    told = figures(tally)
     assert told.output_tokens_per_s_total == pytest.approx(3)
     assert told.requests_per_s == 0
-    assert sum(moment.tokens_per_s for moment in told.timeline) == 100
+    assert sum(moment.tokens_per_s for moment in timeline(tally)) == 100
 
 
 def test_tokens_come_from_usage_and_where_there_is_none_it_is_said() -> None:
@@ -131,7 +132,7 @@ def test_tokens_come_from_usage_and_where_there_is_none_it_is_said() -> None:
 def test_the_time_line_shows_when_things_happened() -> None:
     records = [record(number, due_s=number / 10) for number in range(50)]
     records += [record(99, due_s=3.5, outcome=Outcome.RESET), record(50, due_s=4.9, ttft_ms=2500)]
-    moments = figures(_tally(records)).timeline
+    moments = timeline(_tally(records))
     assert [moment.at_s for moment in moments] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert [moment.due for moment in moments[:5]] == [10, 10, 10, 11, 11]
     assert moments[3].errors_per_s == 1
