@@ -1,27 +1,18 @@
 """One page that stands alone: a file without a network, readable on a phone, on paper and by ear.
 
-The page's looks are in `reports/templates`; what it says is put together here. Its content security policy
-lets nothing run and nothing load but the page's own style and script, named by their hashes (W3C Content
-Security Policy Level 3).
+The page's looks are in `reports/templates`; what it says is put together here.
 """
 
-import base64
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from harness import content
 from harness.report import Exchanges, findings, text
 from harness.report.excerpt import Excerpt, excerpt
 from harness.report.findings import Cell, Finding, Kind, Reason, RuleText
-from harness.report.timeline import WIDTH, Timeline, in_ms, timeline
+from harness.report.page import page
+from harness.report.timeline import WIDTH, Timeline, timeline
 from harness.run import Run
 from harness.verdict import Outcome, Verdict
 
@@ -30,8 +21,6 @@ FILENAME = "report.html"
 MAX_BYTES = 1_500_000
 
 _UNJUDGED = (Outcome.ERROR, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.SKIPPED)
-_NAME_CHARS = 120
-_CELLS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,85 +90,38 @@ def render(run: Run, exchanges: Exchanges) -> str:
 
 
 def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
-    folder = content.folder("reports/templates")
-    style, script = (Markup((folder / name).read_text("utf-8")) for name in ("report.css", "report.js"))  # noqa: S704  # the project's own files
     failing = findings.findings(run)
     rules = tuple(_rule_views(run))
     streams = tuple(_streams(run, exchanges))
     curls = {cell: text.command(curl, detail.curl_chars) for cell, curl in findings.curls(run).items()}
-    return (
-        _templates(folder, detail)
-        .get_template("report.html")
-        .render(
-            run=run,
-            detail=detail,
-            style=style,
-            style_hash=_csp_hash(style),
-            script=script,
-            script_hash=_csp_hash(script),
-            target=findings.target_line(run),
-            answer=findings.answer(run),
-            counts=findings.counts_sentence(run),
-            cost=findings.cost_sentence(run),
-            symbols=findings.SYMBOLS,
-            dropin_modes=findings.dropin_modes(run),
-            dropin_rows=findings.dropin_rows(run),
-            dropin_reasons=findings.dropin_reasons(run),
-            findings=[_finding_view(found, exchanges, curls, detail) for found in failing[: detail.findings]],
-            finding_count=len(failing),
-            finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
-            waived=findings.reasons(run.verdicts, Outcome.WAIVED),
-            unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
-            streams=streams,
-            scale_ms=max((drawn.ended_ms for _, drawn in streams), default=0.0) or 1.0,
-            stream_width=WIDTH,
-            rules=rules[: detail.rules],
-            rule_count=len(rules),
-            clients=tuple(rules[0].outcomes) if rules else (),
-            surfaces=tuple(dict.fromkeys(rule.rule.surface for rule in rules)),
-            outcomes=tuple(findings.outcome_counts(run)),
-            curls=curls,
-        )
+    return page(
+        "report.html",
+        detail.text_chars,
+        run=run,
+        detail=detail,
+        target=findings.target_line(run),
+        answer=findings.answer(run),
+        counts=findings.counts_sentence(run),
+        cost=findings.cost_sentence(run),
+        symbols=findings.SYMBOLS,
+        dropin_modes=findings.dropin_modes(run),
+        dropin_rows=findings.dropin_rows(run),
+        dropin_reasons=findings.dropin_reasons(run),
+        findings=[_finding_view(found, exchanges, curls, detail) for found in failing[: detail.findings]],
+        finding_count=len(failing),
+        finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
+        waived=findings.reasons(run.verdicts, Outcome.WAIVED),
+        unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
+        streams=streams,
+        scale_ms=max((drawn.ended_ms for _, drawn in streams), default=0.0) or 1.0,
+        stream_width=WIDTH,
+        rules=rules[: detail.rules],
+        rule_count=len(rules),
+        clients=tuple(rules[0].outcomes) if rules else (),
+        surfaces=tuple(dict.fromkeys(rule.rule.surface for rule in rules)),
+        outcomes=tuple(findings.outcome_counts(run)),
+        curls=curls,
     )
-
-
-@cache
-def _templates(folder: Path, detail: Detail) -> Environment:
-    templates = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {
-        "plain": lambda value: text.one_line(value, _NAME_CHARS),
-        "name": lambda value: _isolated(text.one_line(value, _NAME_CHARS)),
-        "line": lambda value: _isolated(text.one_line(value, detail.text_chars)),
-        "cells": lambda verdicts: _isolated(
-            text.one_line(findings.cells(verdicts, _CELLS), detail.text_chars)
-        ),
-        "prose": _prose,
-        "plural": text.plural,
-        "ms": in_ms,
-    }
-    return templates
-
-
-def _isolated(shown: str) -> Markup:
-    """A stranger's text within a line: its direction stays its own."""
-    return Markup("<bdi>{}</bdi>").format(shown)
-
-
-def _prose(sentence: str) -> Markup:
-    """A rule's own text, with its code spans set as code."""
-    escaped = str(escape(sentence))
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", escaped))  # noqa: S704  # escaped just before
-
-
-def _csp_hash(inline: str) -> str:
-    """The source expression that allows exactly this inline text."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()}'"
 
 
 def _finding_view(
