@@ -127,19 +127,14 @@ class _Lane:
         if kind not in self.answers:
             failure = settings.failure if fails else None
             is_stream, usage, _ = kind
-            made = (
-                fast_answers.streamed(settings.tokens, usage=usage, failure=failure)
+            self.answers[kind] = (
+                fast_answers.streamed(
+                    settings.tokens, usage=usage, is_one_write=settings.is_one_write, failure=failure
+                )
                 if is_stream
                 else fast_answers.plain(settings.tokens, failure)
             )
-            self.answers[kind] = _in_one_write(made) if settings.is_one_write else made
         return self.answers[kind]
-
-
-def _in_one_write(answer: Prebuilt) -> Prebuilt:
-    whole = b"".join((answer.head, *answer.tokens, answer.tail))
-    waits = (b"",) * max(0, len(answer.tokens) - 1)
-    return Prebuilt(b"", (*waits, whole), b"", answer.has_to_close, answer.has_to_reset)
 
 
 @dataclass(slots=True)

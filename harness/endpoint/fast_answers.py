@@ -11,6 +11,10 @@ _ID = "chatcmpl-fast"
 _CREATED = 1_750_000_000
 _DONE = b"data: [DONE]\n\n"
 _LAST_CHUNK = b"0\r\n\r\n"
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+    b"Transfer-Encoding: chunked\r\nx-request-id: req-fast\r\n\r\n"
+)
 
 
 class Failure(StrEnum):
@@ -40,32 +44,39 @@ class Prebuilt:
     has_to_reset: bool = False
 
 
-def streamed(tokens: int, *, usage: bool, failure: Failure | None = None) -> Prebuilt:
-    """A stream of so many tokens, one event each; with the failure, which befalls it halfway."""
+def streamed(
+    tokens: int, *, usage: bool, is_one_write: bool = False, failure: Failure | None = None
+) -> Prebuilt:
+    """A stream of so many tokens, one event each; with the failure, which befalls it halfway.
+
+    Each write is a chunk of its own; `is_one_write` makes the whole answer one, which is due with the last
+    token.
+    """
     if failure in _REFUSALS:
         return Prebuilt(_REFUSALS[failure], (), b"")
-    events = [_chunked(_event({"content": f" token{i % 10}"})) for i in range(tokens)]
-    finish = _event({}, finish_reason="stop")
-    ends = (_usage_event(tokens) if usage else b"") + _DONE
-    tail = _chunked(finish + ends) + _LAST_CHUNK
+    role = _event({"role": "assistant", "content": ""})
+    events = [_event({"content": f" token{i % 10}"}) for i in range(tokens)]
+    end = _event({}, finish_reason="stop") + (_usage_event(tokens) if usage else b"") + _DONE
     half = events[: max(1, tokens // 2)]
-    head = _stream_head() + _chunked(_event({"role": "assistant", "content": ""}))
+    last = _LAST_CHUNK
     match failure:
-        case None:
-            return Prebuilt(head, events, tail)
         case Failure.EMPTY:
-            return Prebuilt(head, (), tail)
+            events = []
         case Failure.ERROR_EVENT:
-            return Prebuilt(head, half, _chunked(_data(_error("The server is overloaded."))) + _LAST_CHUNK)
-        case Failure.CUT:
-            return Prebuilt(head, half, b"", has_to_close=True)
-        case Failure.RESET:
-            return Prebuilt(head, half, b"", has_to_reset=True)
+            events, end = half, _data(_error("The server is overloaded."))
+        case Failure.CUT | Failure.RESET:
+            events, end, last = half, b"", b""
         case Failure.UNFINISHED:
-            return Prebuilt(head, half, _LAST_CHUNK)
-        case _:
-            broken = _chunked(b'data: {"id":"chatcmpl-fast","choices":[{"index":0,\n\n')
-            return Prebuilt(head, [*half, broken, *events[len(half) :]], tail)
+            events, end = half, b""
+        case Failure.NOT_JSON:
+            broken = b'data: {"id":"chatcmpl-fast","choices":[{"index":0,\n\n'
+            events = [*half, broken, *events[len(half) :]]
+    closes, resets = failure is Failure.CUT, failure is Failure.RESET
+    if is_one_write:
+        whole = _STREAM_HEAD + _chunked(role + b"".join(events) + end) + last
+        return Prebuilt(b"", (b"",) * (len(events) - 1) + (whole,), b"", closes, resets)
+    tail = (_chunked(end) if end else b"") + last
+    return Prebuilt(_STREAM_HEAD + _chunked(role), [*map(_chunked, events)], tail, closes, resets)
 
 
 def plain(tokens: int, failure: Failure | None = None) -> Prebuilt:
@@ -147,13 +158,6 @@ def _error(message: str) -> dict[str, object]:
 
 def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def _stream_head() -> bytes:
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-        b"Transfer-Encoding: chunked\r\nx-request-id: req-fast\r\n\r\n"
-    )
 
 
 def _sized(status: str, body: bytes) -> bytes:

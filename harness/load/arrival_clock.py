@@ -9,9 +9,13 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Ancillary: TypeAlias = list[tuple[int, int, bytes]]
+
+RawRead: TypeAlias = tuple[int, Ancillary, bytes]
+"""When it was read, what the kernel said beside it, and the bytes. Nothing but stamps is asked of it."""
 
 _SO_TIMESTAMPNS = 35
 """As in asm-generic/socket.h; Python's socket module has no name for it."""
@@ -51,10 +55,18 @@ def is_same(ahead_ns: int, later_ahead_ns: int) -> bool:
     return abs(later_ahead_ns - ahead_ns) < _STEP_NS
 
 
-def stamp_ns(ancillary: Ancillary) -> int | None:
-    """The stamp of a read, on the realtime clock; None where the kernel gave none."""
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return int(seconds * 1_000_000_000 + nanoseconds)
-    return None
+def arrivals_ns(reads: Sequence[RawRead], ahead_ns: int | None) -> list[int]:
+    """When the bytes of each read came in: by its stamp, or by its own time where there is none.
+
+    `ahead_ns` is by how much the stamps are ahead of the monotonic clock, None where there are none at all.
+    """
+    if ahead_ns is None:
+        return [read_ns for read_ns, _, _ in reads]
+    arrivals = []
+    for read_ns, ancillary, _ in reads:
+        if ancillary:
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            arrivals.append(min(read_ns, seconds * 1_000_000_000 + nanoseconds - ahead_ns))
+        else:
+            arrivals.append(read_ns)
+    return arrivals

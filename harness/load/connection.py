@@ -23,12 +23,13 @@ from gevent.hub import Waiter
 from harness.load.arrival_clock import (
     ANCILLARY_SIZE,
     Ancillary,
+    RawRead,
     ask_for_stamps,
     is_same,
     realtime_ahead_ns,
 )
-from harness.load.http_body import Head, NotHttpError, dechunked, parsed_head
-from harness.load.received import End, RawRead, Received, reads_of
+from harness.load.http_body import Chunks, Head, NotHttpError, dechunked, parsed_head
+from harness.load.received import End, Received
 
 _Socket: Any = monkey.get_original("socket", "socket")
 _READ_SIZE = 65536
@@ -129,16 +130,16 @@ class Connection:
         end, detail = reader.ended or (End.CUT, "")
         self.is_usable = end is End.COMPLETE and reader.head is not None and reader.head.keeps_connection
         has_stamps = self._has_stamps and is_same(ahead_ns, realtime_ahead_ns())
-        reads = reads_of(reader.reads, ahead_ns if has_stamps else None)
         return Received(
             connected_ns,
             sent_ns,
-            reads[-1].arrived_ns if reads and end is End.COMPLETE else reader.ended_ns,
+            reader.ended_ns,
             end,
             detail,
             reader.head,
-            reads,
-            "kernel" if has_stamps else "read",
+            reader.reads,
+            ahead_ns if has_stamps else None,
+            reader.chunks,
         )
 
     def _receive(self) -> tuple[bytes, Ancillary]:
@@ -222,7 +223,18 @@ class Connection:
 class _Reader:
     """The reading of one answer by the hub: keeps what comes, and looks for its end."""
 
-    __slots__ = ("_body_left", "_defer", "_receive", "_tail", "ended", "ended_ns", "head", "reads", "waiter")
+    __slots__ = (
+        "_body_left",
+        "_defer",
+        "_receive",
+        "_tail",
+        "chunks",
+        "ended",
+        "ended_ns",
+        "head",
+        "reads",
+        "waiter",
+    )
 
     def __init__(
         self,
@@ -233,6 +245,7 @@ class _Reader:
         self.waiter: Waiter[None] = Waiter()
         self.reads: list[RawRead] = []
         self.head: Head | None = None
+        self.chunks: Chunks | None = None
         self.ended: tuple[End, str] | None = None
         self.ended_ns = 0
         self._tail: bytes | None = None
@@ -281,8 +294,7 @@ class _Reader:
         if self.head is None:
             return
         if self.head.is_chunked:
-            has_trailer = any(name.lower() == "trailer" for name, _ in self.head.headers)
-            self._tail = _TRAILER_END if has_trailer else _END
+            self._tail = _TRAILER_END if self.head.has_trailer else _END
             self._look_for_last_chunk(self.head)
         elif self.head.length is not None:
             self._body_left = self.head.length - (len(raw) - self.head.size)
@@ -294,7 +306,9 @@ class _Reader:
         if self._tail is None or not tail.endswith(self._tail):
             return
         try:
-            if dechunked(self._raw(), head.size).is_whole:
+            chunks = dechunked(self._raw(), head.size)
+            if chunks.is_whole:
+                self.chunks = chunks
                 self.end(End.COMPLETE, "")
         except NotHttpError as error:
             self.end(End.NOT_HTTP, str(error))

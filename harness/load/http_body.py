@@ -4,6 +4,7 @@ Source: RFC 9112, 4 (status line), 6.3 (length of the body), 7.1 (chunked transf
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,6 +12,10 @@ from itertools import accumulate
 from harness.wire.exchange import Headers
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?\r\n")
+_FIELDS = re.compile(
+    rb"\r\n(transfer-encoding|content-length|connection|trailer):([^\r]*)(?=\r\n)", re.IGNORECASE
+)
+"""What says how a body is framed."""
 
 Pieces = tuple[tuple[int, int], ...]
 """The reads that made a body: when bytes arrived, and how many of the body's bytes there were after them."""
@@ -22,58 +27,62 @@ class NotHttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A response's head of `size` bytes; `length` is the body's, None where the head doesn't give it."""
+    """A response's head: where it begins behind interim ones, how many bytes there are up to its end.
+
+    `length` is the body's, None where the head doesn't give it.
+    """
 
     status: int
-    headers: Headers
+    start: int
     size: int
     is_chunked: bool
     length: int | None
+    has_trailer: bool
     keeps_connection: bool
 
 
 def parsed_head(data: bytes) -> Head | None:
-    """The head at the start of the data, after any interim ones; None while it is not whole."""
+    """The head at the start of the data; None while it is not whole."""
     start = 0
     while True:
-        end = data.find(b"\r\n\r\n", start)
-        if end < 0:
-            if not b"HTTP/1.".startswith(data[start : start + 7]):
-                raise NotHttpError(f"it began with {data[start : start + 20]!r}")
-            return None
         line = _STATUS_LINE.match(data, start)
-        if line is None:
+        end = data.find(b"\r\n\r\n", start)
+        if line is None and (end >= 0 or not b"HTTP/1.".startswith(data[start : start + 7])):
             raise NotHttpError(f"it began with {data[start : start + 20]!r}")
-        if not 100 <= int(line[2]) < 200:
+        if line is None or end < 0:
+            return None
+        status = int(line[2])
+        if status >= 200:
             break
         start = end + 4
-    headers = tuple(map(_header, data[line.end() : end].split(b"\r\n"))) if line.end() < end else ()
-    status = int(line[2])
-    values = {name.lower(): value for name, value in headers}
-    is_chunked = "chunked" in values.get("transfer-encoding", "").lower()
-    connection = values.get("connection", "").lower()
-    keeps = "keep-alive" in connection if line[1] == b"0" else "close" not in connection
-    length = 0 if status in (204, 304) else _length(values.get("content-length"))
+    fields = {name.lower(): value.strip().lower() for name, value in _FIELDS.findall(data, start, end)}
+    is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"")
+    length = None if is_chunked else 0 if status in (204, 304) else _length(fields.get(b"content-length"))
+    connection = fields.get(b"connection", b"")
+    keeps = b"keep-alive" in connection if line[1] == b"0" else b"close" not in connection
     return Head(
         status,
-        headers,
+        start,
         end + 4,
         is_chunked,
-        None if is_chunked else length,
+        length,
+        b"trailer" in fields,
         keeps and (is_chunked or length is not None),
     )
 
 
-def _header(line: bytes) -> tuple[str, str]:
-    name, _, value = line.decode("latin-1").partition(":")
-    return name, value.strip()
+def header_pairs(data: bytes, head: Head) -> Headers:
+    """The header fields of a head, in order."""
+    lines = data[head.start : head.size - 4].decode("latin-1").split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines)
+    return tuple((name, value.strip()) for name, _, value in pairs)
 
 
-def _length(value: str | None) -> int | None:
+def _length(value: bytes | None) -> int | None:
     if value is None:
         return None
     if not value.isdigit():
-        raise NotHttpError(f"its Content-Length is {value!r}")
+        raise NotHttpError(f"its Content-Length is {value.decode('latin-1')!r}")
     return int(value)
 
 
@@ -90,38 +99,50 @@ def dechunked(raw: bytes, start: int) -> Chunks:
     """The chunks from `start` on, the last one perhaps cut off; raises NotHttpError where there are none."""
     parts: list[bytes] = []
     raw_ends: list[int] = []
-    position, size = start, len(raw)
+    size = len(raw)
+    position, data_start, line = start, start, b""
+    length = 0
     while True:
-        line_end = raw.find(b"\r\n", position)
-        if line_end < 0:
+        # chunks of one length follow one another in most streams
+        if line and raw.startswith(line, position):
+            data_start = position + len(line)
+        else:
+            line_end = raw.find(b"\r\n", position)
+            if line_end < 0:
+                return Chunks(parts, raw_ends, is_whole=False)
+            data_start = line_end + 2
+            line, length = raw[position:data_start], _chunk_length(raw[position:line_end])
+            if length == 0:
+                is_whole = raw.startswith(b"\r\n", data_start) or raw.find(b"\r\n\r\n", data_start) >= 0
+                return Chunks(parts, raw_ends, is_whole)
+        position = data_start + length
+        parts.append(raw[data_start:position])
+        if position + 2 > size:
+            raw_ends.append(min(position, size))
             return Chunks(parts, raw_ends, is_whole=False)
-        try:
-            length = int(raw[position:line_end].partition(b";")[0], 16)
-        except ValueError:
-            raise NotHttpError(f"a chunk's size is {raw[position:line_end][:20]!r}") from None
-        if length == 0:
-            is_whole = raw.startswith(b"\r\n", line_end + 2) or raw.find(b"\r\n\r\n", line_end + 2) >= 0
-            return Chunks(parts, raw_ends, is_whole)
-        data_end = line_end + 2 + length
-        parts.append(raw[line_end + 2 : data_end])
-        raw_ends.append(min(data_end, size))
-        position = data_end + 2
-        if position > size:
-            return Chunks(parts, raw_ends, is_whole=False)
+        raw_ends.append(position)
+        position += 2
+
+
+def _chunk_length(line: bytes) -> int:
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        raise NotHttpError(f"a chunk's size is {line[:20]!r}") from None
 
 
 def body_pieces(chunks: Chunks, reads: Sequence[tuple[int, int]]) -> Pieces:
     """The reads of raw bytes, given as (time, raw bytes until then), as reads of the body's bytes."""
     body_ends = list(accumulate(map(len, chunks.parts)))
+    end_of = dict(zip(chunks.raw_ends, body_ends, strict=True))
     pieces: list[tuple[int, int]] = []
-    index, count = 0, len(body_ends)
     for arrived_ns, raw_size in reads:
-        while index < count and chunks.raw_ends[index] <= raw_size:
-            index += 1
-        known = body_ends[index - 1] if index else 0
-        if index < count:
-            # the read may end within a chunk
-            missing = chunks.raw_ends[index] - raw_size
-            known = max(known, body_ends[index] - missing)
+        known = end_of.get(raw_size - 2)
+        if known is None:
+            index = bisect_right(chunks.raw_ends, raw_size)
+            known = body_ends[index - 1] if index else 0
+            if index < len(body_ends):
+                # the read may end within a chunk
+                known = max(known, body_ends[index] - (chunks.raw_ends[index] - raw_size))
         pieces.append((arrived_ns, known))
     return tuple(pieces)

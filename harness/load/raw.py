@@ -9,8 +9,7 @@ import orjson
 
 from harness.clients import Connection as Endpoint
 from harness.load.connection import Connection, Origin, UnreachableError
-from harness.load.received import Due, answered, unanswered
-from harness.load.record import Answered, Outcome
+from harness.load.received import Due, Taken
 from harness.scenario import PATHS, Mode
 
 NAME = "raw"
@@ -24,7 +23,7 @@ class RawClient:
     origin: Origin
     connection: Connection | None = field(default=None, init=False)
 
-    def perform(self, due: Due, mode: Mode) -> Answered:
+    def perform(self, due: Due, mode: Mode) -> Taken:
         """Ask, and read the answer to its end."""
         body = orjson.dumps(body_of(due, self.endpoint, mode))
         request = self._message(due, body)
@@ -33,10 +32,9 @@ class RawClient:
         try:
             connection = self._connected(limits.connect_s)
         except UnreachableError as error:
-            ended_ns = time.monotonic_ns()
-            return unanswered(due, NAME, mode, start_ns, ended_ns, Outcome.UNREACHABLE, str(error))
+            return Taken(due, NAME, mode, start_ns, time.monotonic_ns(), body, detail=str(error))
         received = connection.exchange(request, limits.total_s)
-        return answered(due, NAME, mode, start_ns, body, received, None)
+        return Taken(due, NAME, mode, start_ns, received.ended_ns, body, received)
 
     def close(self) -> None:
         """Close the connection."""

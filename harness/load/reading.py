@@ -171,21 +171,24 @@ class _Stream:
         """Take the events from `start` on that fit a template, and those between; give where that ends."""
         self.templates_left -= 1
         prefix, suffix = template.prefix, template.suffix
-        texts = body[start + len(prefix) :].split(suffix + b"\n\n" + prefix)
-        rest_size = len(texts.pop())
-        frame = len(prefix) + len(suffix) + 2
-        ends = [frame * i + size for i, size in enumerate(accumulate(map(len, texts)), 1)]
-        base = offset + start
-        if _are_plain(texts):
-            self._add_outputs(template.kind, [base + end for end in ends])
+        frame, text = suffix + b"\n\n" + prefix, slice(len(prefix), -len(suffix))
+        run_end = body.rfind(suffix + b"\n\n", start) + len(suffix)
+        if run_end < start:
+            return start
+        run = body[start:run_end]
+        events = run.split(b"\n\n")
+        ends = list(accumulate([len(event) + 2 for event in events], initial=offset + start))[1:]
+        texts = [event[text] for event in events]
+        if prefix + frame.join(texts) + suffix == run and _are_plain(texts):
+            self._add_outputs(template.kind, ends)
         else:
-            for text, end in zip(texts, ends, strict=True):
-                if _are_plain([text]):
-                    self._add_outputs(template.kind, [base + end])
+            for event, end in zip(events, ends, strict=True):
+                is_fit = event.startswith(prefix) and event.endswith(suffix)
+                if is_fit and _are_plain([event[text]]):
+                    self._add_outputs(template.kind, [end])
                 else:
-                    event = prefix + text + suffix + b"\n\n"
-                    self.take(event, base + end - len(event))
-        return len(body) - rest_size - len(prefix)
+                    self._take_event(event, end)
+        return ends[-1] - offset
 
     def _add_outputs(self, kind: OutputKind, ends: list[int]) -> None:
         if ends:

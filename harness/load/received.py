@@ -1,16 +1,16 @@
 """What came in answer to a request, and the record that it makes: alike for every client."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from itertools import accumulate
 
 import orjson
 
-from harness.load.arrival_clock import Ancillary, stamp_ns
-from harness.load.http_body import Chunks, Head, NotHttpError, Pieces, body_pieces, dechunked
+from harness.load.arrival_clock import RawRead, arrivals_ns
+from harness.load.http_body import Chunks, Head, NotHttpError, Pieces, body_pieces, dechunked, header_pairs
 from harness.load.reading import Reading, read_plain, read_stream
-from harness.load.record import Answered, Clock, Outcome, RequestRecord
+from harness.load.record import Answered, Outcome, RequestRecord
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
 
@@ -32,22 +32,15 @@ _OUTCOMES = {
     End.NOT_HTTP: Outcome.NOT_HTTP,
 }
 
-RawRead: TypeAlias = tuple[int, Ancillary, bytes]
-"""When it was read, what the kernel said beside it, and the bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One read of a socket: when the bytes reached the machine, when they were read, and the bytes."""
-
-    arrived_ns: int
-    read_ns: int
-    data: bytes
-
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The reads in answer to a request, and how they ended. `connected_ns`: None on a standing connection."""
+    """The reads in answer to a request, and how they ended.
+
+    `connected_ns` is None on a connection that stood already. `ahead_ns` is by how much the kernel's stamps
+    are ahead of the monotonic clock, None where it gave none. `chunks` are those of the body where the reader
+    has looked at them already.
+    """
 
     connected_ns: int | None
     sent_ns: int
@@ -55,8 +48,9 @@ class Received:
     end: End
     detail: str
     head: Head | None
-    reads: Sequence[Read]
-    clock: Clock
+    reads: Sequence[RawRead]
+    ahead_ns: int | None
+    chunks: Chunks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,87 +73,97 @@ class Seen:
     raised: str = ""
 
 
-def reads_of(raw: Sequence[RawRead], ahead_ns: int | None) -> list[Read]:
-    """The reads at the kernel's times; `ahead_ns` is None where the kernel gives none."""
-    if ahead_ns is None:
-        return [Read(read_ns, read_ns, data) for read_ns, _, data in raw]
-    reads = []
-    for read_ns, ancillary, data in raw:
-        stamp = stamp_ns(ancillary)
-        reads.append(Read(read_ns if stamp is None else min(read_ns, stamp - ahead_ns), read_ns, data))
-    return reads
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A request that has ended, before anybody has looked at what came: that can wait until there is time.
+
+    `received` is None where there was no connection, and `detail` says why. Without `seen`, whoever read the
+    bytes is the one who used them.
+    """
+
+    due: Due
+    client: str
+    mode: Mode
+    start_ns: int
+    ended_ns: int
+    request: bytes = b""
+    received: Received | None = None
+    seen: Seen | None = None
+    detail: str = ""
+
+    def answered(self) -> Answered:
+        """Read what came."""
+        due, received = self.due, self.received
+        due_ns = self.start_ns if due.due_ns is None else due.due_ns
+        if received is None:
+            record = RequestRecord(
+                due.ordinal,
+                self.client,
+                self.mode,
+                due_ns,
+                self.start_ns,
+                Outcome.UNREACHABLE,
+                self.ended_ns,
+                woke_ns=due.woke_ns,
+                detail=self.detail,
+                worker=due.worker,
+            )
+            return Answered(record, self.request)
+        raw = b"".join([data for _, _, data in received.reads])
+        arrived = arrivals_ns(received.reads, received.ahead_ns)
+        body, pieces = _body(received, raw, arrived)
+        reading = _reading(received, self.mode, body, pieces)
+        outcome, detail = _outcome(received, reading, raw)
+        seen = self.seen or _seen_by_reader(received, reading, arrived)
+        if outcome is Outcome.OK and seen.raised:
+            outcome, detail = Outcome.CLIENT_ERROR, seen.raised
+        is_whole = received.end is End.COMPLETE and arrived
+        head = received.head
+        late_ns = [read[0] - arrived_ns for read, arrived_ns in zip(received.reads, arrived, strict=True)]
+        record = RequestRecord(
+            due.ordinal,
+            self.client,
+            self.mode,
+            due_ns,
+            self.start_ns,
+            outcome,
+            ended_ns=arrived[-1] if is_whole else self.ended_ns,
+            woke_ns=due.woke_ns,
+            connected_ns=received.connected_ns,
+            sent_ns=received.sent_ns,
+            first_byte_ns=arrived[0] if arrived else None,
+            first_event_ns=reading.first_event_ns,
+            first_reasoning_ns=reading.first_ns.get("reasoning"),
+            first_content_ns=reading.first_ns.get("content"),
+            first_tool_call_ns=reading.first_ns.get("tool_call"),
+            last_output_ns=reading.arrivals_ns[-1] if reading.arrivals_ns else None,
+            seen_first_output_ns=seen.first_output_ns,
+            seen_end_ns=seen.end_ns,
+            arrivals_ns=reading.arrivals_ns,
+            prompt_tokens=reading.usage.prompt_tokens,
+            completion_tokens=reading.usage.completion_tokens,
+            reasoning_tokens=reading.usage.reasoning_tokens,
+            cached_tokens=reading.usage.cached_tokens,
+            status=head.status if head else None,
+            detail=detail,
+            clock="read" if received.ahead_ns is None else "kernel",
+            late_ns=None if received.ahead_ns is None else max(late_ns, default=None),
+            worker=due.worker,
+        )
+        return Answered(record, self.request, header_pairs(raw, head) if head else (), body, pieces)
 
 
-def unanswered(
-    due: Due, client: str, mode: Mode, start_ns: int, ended_ns: int, outcome: Outcome, detail: str
-) -> Answered:
-    """The record of a request that found nobody to answer it."""
-    record = RequestRecord(
-        due.ordinal,
-        client,
-        mode,
-        start_ns if due.due_ns is None else due.due_ns,
-        start_ns,
-        outcome,
-        ended_ns,
-        woke_ns=due.woke_ns,
-        detail=detail,
-        worker=due.worker,
-    )
-    return Answered(record, b"")
-
-
-def answered(
-    due: Due, client: str, mode: Mode, start_ns: int, request: bytes, received: Received, seen: Seen | None
-) -> Answered:
-    """The record of what came. Without `seen`, whoever read the bytes is the one who used them."""
-    body, pieces = _body(received)
-    head, reads = received.head, received.reads
-    reading = _reading(received, mode, body, pieces)
-    outcome, detail = _outcome(received, reading)
-    seen = seen or _seen_by_reader(received, reading)
-    if outcome is Outcome.OK and seen.raised:
-        outcome, detail = Outcome.CLIENT_ERROR, seen.raised
-    bare = unanswered(due, client, mode, start_ns, received.ended_ns, outcome, detail)
-    record = replace(
-        bare.record,
-        connected_ns=received.connected_ns,
-        sent_ns=received.sent_ns,
-        first_byte_ns=reads[0].arrived_ns if reads else None,
-        first_event_ns=reading.first_event_ns,
-        first_reasoning_ns=reading.first_ns.get("reasoning"),
-        first_content_ns=reading.first_ns.get("content"),
-        first_tool_call_ns=reading.first_ns.get("tool_call"),
-        last_output_ns=reading.arrivals_ns[-1] if reading.arrivals_ns else None,
-        seen_first_output_ns=seen.first_output_ns,
-        seen_end_ns=seen.end_ns,
-        arrivals_ns=reading.arrivals_ns,
-        prompt_tokens=reading.usage.prompt_tokens,
-        completion_tokens=reading.usage.completion_tokens,
-        reasoning_tokens=reading.usage.reasoning_tokens,
-        cached_tokens=reading.usage.cached_tokens,
-        status=head.status if head else None,
-        clock=received.clock,
-        late_ns=max((read.read_ns - read.arrived_ns for read in reads), default=None)
-        if received.clock == "kernel"
-        else None,
-    )
-    return Answered(record, request, head.headers if head else (), body, pieces)
-
-
-def _body(received: Received) -> tuple[bytes, Pieces]:
+def _body(received: Received, raw: bytes, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
     """The body without its transfer coding, and the reads that made it."""
     head = received.head
     if head is None:
         return b"", ()
-    raw = b"".join([read.data for read in received.reads])
-    size = 0
-    raw_reads = [(read.arrived_ns, size := size + len(read.data)) for read in received.reads]
+    raw_reads = list(zip(arrived, accumulate(len(data) for _, _, data in received.reads), strict=True))
     if not head.is_chunked:
         whole = Chunks([raw[head.size :]], [len(raw)], is_whole=True)
         return whole.parts[0], body_pieces(whole, raw_reads)
     try:
-        chunks = dechunked(raw, head.size)
+        chunks = received.chunks or dechunked(raw, head.size)
     except NotHttpError:
         return b"", ()
     return b"".join(chunks.parts), body_pieces(chunks, raw_reads)
@@ -168,17 +172,15 @@ def _body(received: Received) -> tuple[bytes, Pieces]:
 def _reading(received: Received, mode: Mode, body: bytes, pieces: Pieces) -> Reading:
     if received.head is None or received.head.status != 200 or not body:
         return Reading(Outcome.EMPTY, "the body is empty")
-    return (
-        read_stream(body, pieces) if mode is Mode.STREAM else read_plain(body, received.reads[-1].arrived_ns)
-    )
+    return read_stream(body, pieces) if mode is Mode.STREAM else read_plain(body, pieces[-1][0])
 
 
-def _outcome(received: Received, reading: Reading) -> tuple[Outcome, str]:
+def _outcome(received: Received, reading: Reading, raw: bytes) -> tuple[Outcome, str]:
     """What became of a request: the status first, then what the endpoint said, then how the bytes ended."""
     head = received.head
     if head is not None and head.status != 200:
         kind = Outcome.RATE_LIMITED if head.status == 429 else Outcome.HTTP_ERROR
-        return kind, f"HTTP {head.status}: {_message(received, head)}"
+        return kind, f"HTTP {head.status}: {_message(raw[head.size :])}"
     if head is not None and reading.trouble is Outcome.ERROR_EVENT:
         return Outcome.ERROR_EVENT, reading.detail
     if received.end is not End.COMPLETE and not (reading.is_done and reading.trouble is None):
@@ -186,8 +188,7 @@ def _outcome(received: Received, reading: Reading) -> tuple[Outcome, str]:
     return reading.trouble or Outcome.OK, reading.detail
 
 
-def _message(received: Received, head: Head) -> str:
-    body = b"".join([read.data for read in received.reads])[head.size :]
+def _message(body: bytes) -> str:
     try:
         value = orjson.loads(body[body.find(b"{") : body.rfind(b"}") + 1])
         return str(value["error"]["message"])[:200]
@@ -195,9 +196,8 @@ def _message(received: Received, head: Head) -> str:
         return body[:200].decode("utf-8", "replace").strip()
 
 
-def _seen_by_reader(received: Received, reading: Reading) -> Seen:
+def _seen_by_reader(received: Received, reading: Reading, arrived: Sequence[int]) -> Seen:
     first_ns = reading.arrivals_ns[0] if reading.arrivals_ns else None
-    return Seen(
-        next((read.read_ns for read in received.reads if read.arrived_ns == first_ns), None),
-        received.reads[-1].read_ns if received.reads else received.ended_ns,
-    )
+    reads = zip(received.reads, arrived, strict=True)
+    first_seen_ns = next((read[0] for read, arrived_ns in reads if arrived_ns == first_ns), None)
+    return Seen(first_seen_ns, received.reads[-1][0] if received.reads else received.ended_ns)
