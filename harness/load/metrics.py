@@ -211,7 +211,8 @@ class Tally:
         if record.is_ok and record.first_output_ns is not None:
             ticks = _ticks(record.first_output_ns - record.due_ns)
             coarse = max(0, ticks.bit_length() - 7)
-            self._cell(record.first_output_ns).ttft_ticks[ticks >> coarse << coarse] += 1
+            middle = (ticks >> coarse << coarse) + (1 << coarse >> 1)
+            self._cell(record.first_output_ns).ttft_ticks[middle] += 1
         self._spread_tokens(record)
         at_ns = record.start_ns
         while at_ns < record.ended_ns:

@@ -44,20 +44,25 @@ _NAME_CHARS = 100
 
 def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # the verdicts' own evidence is enough here
     """The run as Markdown of at most MAX_BYTES bytes; a note says what was left out."""
+    return fitted(_blocks(run), "report.html and run.json")
+
+
+def fitted(blocks: Iterable[str], elsewhere: str) -> str:
+    """As many of the blocks, from the first on, as fit into MAX_BYTES; a note says where the others are."""
     text, left_out = "", 0
-    for block in _blocks(run):
+    for block in blocks:
         if left_out or len((text + block).encode()) > MAX_BYTES - 200:
             left_out += 1
         else:
             text += block + "\n"
     if left_out:
-        text += f"\nCut here: {plural(left_out, 'more part')} in report.html and run.json.\n"
+        text += f"\nCut here: {plural(left_out, 'more part')} in {elsewhere}.\n"
     return text
 
 
 def _blocks(run: Run) -> Iterator[str]:
     """Parts that make sense without those after them, each ending with a line feed."""
-    yield f"## {_code(target_line(run), _TEXT_CHARS)} {answer(run)}\n"
+    yield f"## {code(target_line(run), _TEXT_CHARS)} {answer(run)}\n"
     if run.dropin:
         yield from _dropin(run)
     yield f"{counts_sentence(run)}. {cost_sentence(run)}.\n"
@@ -69,13 +74,13 @@ def _blocks(run: Run) -> Iterator[str]:
 
 def _dropin(run: Run) -> Iterator[str]:
     modes = dropin_modes(run)
-    lines = [_row("client", map(_in_cell, modes)), _row("---", ["---"] * len(modes))]
-    for client, row in dropin_rows(run).items():
-        states = [row[mode].state if mode in row else "not judged" for mode in modes]
-        lines.append(_row(_in_cell(client), [f"{SYMBOLS[state]} {state}" for state in states]))
+    lines = [row("client", map(in_cell, modes)), row("---", ["---"] * len(modes))]
+    for client, cells_of in dropin_rows(run).items():
+        states = [cells_of[mode].state if mode in cells_of else "not judged" for mode in modes]
+        lines.append(row(in_cell(client), [f"{SYMBOLS[state]} {state}" for state in states]))
     yield "\n".join(lines) + "\n"
     reasons_told = [
-        f"- {_code(', '.join(names), _TEXT_CHARS)} ({cell.state}): {_code(cell.reason, _TEXT_CHARS)}\n"
+        f"- {code(', '.join(names), _TEXT_CHARS)} ({cell.state}): {code(cell.reason, _TEXT_CHARS)}\n"
         for cell, names in dropin_reasons(run)
     ]
     if reasons_told:
@@ -86,30 +91,30 @@ def _finding(finding: Finding, run: Run, repeats: Mapping[Cell, str]) -> str:
     rule = finding.rule
     beyond = "" if finding.counts else f" (does not count at level {run.level})"
     lines = [
-        f"### {_prose(rule.sentence)}",
+        f"### {prose(rule.sentence)}",
         "",
-        f"{_code(rule.id, _NAME_CHARS)}, level {_code(rule.level, _NAME_CHARS)}{beyond}, "
+        f"{code(rule.id, _NAME_CHARS)}, level {code(rule.level, _NAME_CHARS)}{beyond}, "
         f"fails in {len(finding.failed):,} of {plural(finding.judged, 'cell')}",
         "",
     ]
     if rule.breaks:
-        lines.append(f"- who breaks: {_prose(rule.breaks)}")
-    lines.append(f"- cells: {_code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
+        lines.append(f"- who breaks: {prose(rule.breaks)}")
+    lines.append(f"- cells: {code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
     for kind in finding.kinds[:_KINDS]:
         lines += _kind(kind)
     if len(finding.kinds) > _KINDS:
         lines.append(f"- and {plural(len(finding.kinds) - _KINDS, 'other way')} to fail")
     curl = repeats.get(shown_cell(finding.example))
     if curl:
-        lines += ["", _fenced(command(curl, _CURL_CHARS))]
+        lines += ["", fenced(command(curl, _CURL_CHARS))]
     return "\n".join(lines) + "\n"
 
 
 def _kind(kind: Kind) -> Iterator[str]:
-    place = f" at {_code(kind.first.place, _TEXT_CHARS)}" if kind.first.place else ""
+    place = f" at {code(kind.first.place, _TEXT_CHARS)}" if kind.first.place else ""
     times = f" ({kind.count:,} times)" if kind.count > 1 else ""
-    yield f"- received {_code(kind.first.received, _TEXT_CHARS)}{place}{times}"
-    yield f"  expected {_code(kind.first.expected, _TEXT_CHARS)}"
+    yield f"- received {code(kind.first.received, _TEXT_CHARS)}{place}{times}"
+    yield f"  expected {code(kind.first.expected, _TEXT_CHARS)}"
 
 
 def _reasons(run: Run) -> Iterator[str]:
@@ -120,26 +125,28 @@ def _reasons(run: Run) -> Iterator[str]:
             lines = [f"### {outcome.value.capitalize()}", ""]
             lines += [
                 f"- {plural(len(reason.verdicts), 'verdict')} of {plural(len(reason.rules), 'rule')}: "
-                f"{_code(reason.text, _TEXT_CHARS)}"
+                f"{code(reason.text, _TEXT_CHARS)}"
                 for reason in found[:_CELLS]
             ]
             lines += [f"- and {plural(len(found) - _CELLS, 'other reason')}"] * (len(found) > _CELLS)
             yield "\n".join(lines) + "\n"
     if run.notes:
-        notes = [f"- {_code(note, _TEXT_CHARS)}" for note in run.notes[:_CELLS]]
+        notes = [f"- {code(note, _TEXT_CHARS)}" for note in run.notes[:_CELLS]]
         yield "\n".join(["### Notes", "", *notes]) + "\n"
 
 
-def _row(first: str, cells_: Iterable[str]) -> str:
+def row(first: str, cells_: Iterable[str]) -> str:
+    """A row of a table."""
     return f"| {' | '.join([first, *cells_])} |"
 
 
-def _in_cell(text: str) -> str:
+def in_cell(text: str) -> str:
+    """A code span within a table."""
     # Renderers disagree on an escaped pipe after a backslash, so there is none.
-    return _code(text.replace("|", "¦"), _NAME_CHARS)
+    return code(text.replace("|", "¦"), _NAME_CHARS)
 
 
-def _code(text: str, limit: int) -> str:
+def code(text: str, limit: int) -> str:
     """A code span: more backticks than the text has in a row, and a space where they would touch."""
     shown = one_line(text, limit)
     fence = "`" * (_longest_run(shown) + 1)
@@ -147,17 +154,17 @@ def _code(text: str, limit: int) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str, language: str = "sh") -> str:
     """A fenced code block."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return f"{fence}sh\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _longest_run(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """A rule's own text, whose code spans stay; nothing else in it is read as Markdown."""
     parts = re.split("(`[^`]*`)", text)
     return "".join(part if at % 2 else _escaped(part) for at, part in enumerate(parts))
