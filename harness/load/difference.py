@@ -6,6 +6,7 @@ Fisher's exact test. As many figures are compared, Holm's correction keeps the c
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ class Difference:
     The interval of a share is None; its p-value tests it. `is_real` holds after Holm's correction.
     """
 
+    client: str
+    mode: str
     figure: str
     before: float
     after: float
@@ -45,9 +48,25 @@ class Difference:
     p_value: float
     is_real: bool
 
+    @property
+    def is_worse(self) -> bool:
+        """Whether a real difference is one for the worse: more of anything but goodput."""
+        return self.is_real and (self.change < 0 if self.figure == "goodput" else self.change > 0)
 
-def differences(before: ClientFigures, after: ClientFigures) -> list[Difference]:
-    """What two runs of one client share, compared."""
+
+def differences(before: Iterable[ClientFigures], after: Iterable[ClientFigures]) -> list[Difference]:
+    """What each client has in both runs, compared."""
+    earlier = {(figures.client, figures.mode): figures for figures in before}
+    found = [
+        replace(each, client=figures.client, mode=figures.mode)
+        for figures in after
+        if (figures.client, figures.mode) in earlier
+        for each in _of_one(earlier[figures.client, figures.mode], figures)
+    ]
+    return _corrected(found)
+
+
+def _of_one(before: ClientFigures, after: ClientFigures) -> list[Difference]:
     found = [
         _of_percentiles(
             f"{figure}.{statistic}",
@@ -65,7 +84,7 @@ def differences(before: ClientFigures, after: ClientFigures) -> list[Difference]
     ):
         if first.of and second.of:
             found.append(_of_shares(name, first, second))
-    return _corrected(found)
+    return found
 
 
 def _of_percentiles(figure: str, statistic: str, before: Histogram, after: Histogram) -> Difference:
@@ -91,9 +110,7 @@ def _of_percentiles(figure: str, statistic: str, before: Histogram, after: Histo
     tail = min(int((changes <= 0).sum()), int((changes >= 0).sum()))
     p_value = min(1.0, 2 * (tail + 1) / (_DRAWS + 1))
     first, second = before.quantile(share), after.quantile(share)
-    return Difference(
-        figure, first, second, second - first, float(low), float(high), p_value, is_real=p_value < 0.05
-    )
+    return _difference(figure, first, second, p_value, float(low), float(high))
 
 
 def _of_shares(figure: str, before: Proportion, after: Proportion) -> Difference:
@@ -102,14 +119,25 @@ def _of_shares(figure: str, before: Proportion, after: Proportion) -> Difference
     table = [[each.count, each.of - each.count] for each in (before, after)]
     p_value = float(stats.fisher_exact(table).pvalue)
     first, second = before.count / before.of, after.count / after.of
-    return Difference(figure, first, second, second - first, None, None, p_value, is_real=p_value < 0.05)
+    return _difference(figure, first, second, p_value)
+
+
+def _difference(
+    figure: str,
+    before: float,
+    after: float,
+    p_value: float,
+    low: float | None = None,
+    high: float | None = None,
+) -> Difference:
+    return Difference("", "", figure, before, after, after - before, low, high, p_value, is_real=False)
 
 
 def _corrected(found: list[Difference]) -> list[Difference]:
     """Holm (1979): the smallest p-value is held against 5 % by the number of all, the next by one fewer."""
-    is_real: dict[str, bool] = {}
-    still = True
-    for rank, each in enumerate(sorted(found, key=lambda difference: difference.p_value)):
-        still = still and each.p_value <= (1 - CONFIDENCE) / (len(found) - rank)
-        is_real[each.figure] = still
-    return [replace(each, is_real=is_real[each.figure]) for each in found]
+    corrected = list(found)
+    for rank, at in enumerate(sorted(range(len(found)), key=lambda at: found[at].p_value)):
+        if found[at].p_value > (1 - CONFIDENCE) / (len(found) - rank):
+            break
+        corrected[at] = replace(found[at], is_real=True)
+    return corrected

@@ -3,13 +3,14 @@
 load.json  everything that reports need; its JSON Schema is harness/schemas/published/load.json
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
 from harness.errors import RunFolderError
+from harness.load.difference import Difference, differences
 from harness.load.metrics import ClientFigures, Moment
 from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
@@ -64,6 +65,15 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """An earlier run that this one is held against."""
+
+    target: str
+    started: str
+    differences: list[Difference]
+
+
+@dataclass(frozen=True, slots=True)
 class LoadRun:
     """The content of load.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
 
@@ -82,6 +92,7 @@ class LoadRun:
     timeline: list[Moment]
     objectives: list[ObjectiveVerdict] = field(default_factory=list)
     curve: Curve | None = None
+    baseline: Baseline | None = None
     workers: list[Worker] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -98,12 +109,19 @@ class LoadRun:
 
     @property
     def exit_code(self) -> int:
-        """0 meets its objectives, 1 misses one, 3 nothing could be measured or believed."""
+        """0 meets its objectives, 1 misses one or is worse than its baseline, 3 nothing could be measured or believed."""
         if self.curve is not None and self.curve.found:
             return 3 if self.invalid else int(self.curve.highest is None)
         if self.invalid or not any(client.outcomes.get("ok") for client in self.clients):
             return 3
-        return int(not all(verdict.is_met for verdict in self.objectives))
+        worse = self.baseline is not None and any(each.is_worse for each in self.baseline.differences)
+        return int(worse or not all(verdict.is_met for verdict in self.objectives))
+
+
+def compared(run: LoadRun, before: LoadRun) -> LoadRun:
+    """The run with what differs since an earlier one."""
+    found = differences(before.clients, run.clients)
+    return replace(run, baseline=Baseline(before.target.name, before.started, found))
 
 
 def save(run: LoadRun, folder: Path) -> None:

@@ -1,5 +1,7 @@
 """A difference between two runs is told when there is one, and seldom when there is none."""
 
+from dataclasses import replace
+
 from harness.load.difference import Difference, differences
 from tests.load.records import record
 from tests.load.runs import figures_of, some_records
@@ -8,7 +10,7 @@ from tests.load.runs import figures_of, some_records
 def _found(before: float, after: float, *, seed: int, failures: int = 0) -> dict[str, Difference]:
     first = figures_of(some_records(before, seed=1, failures=0))
     second = figures_of(some_records(after, seed=seed, failures=failures))
-    return {each.figure: each for each in differences(first, second)}
+    return {each.figure: each for each in differences([first], [second])}
 
 
 def test_a_slower_run_is_found_to_be_slower() -> None:
@@ -18,6 +20,7 @@ def test_a_slower_run_is_found_to_be_slower() -> None:
     assert ttft.low is not None
     assert ttft.high is not None
     assert 0 < ttft.low <= 30 <= ttft.high
+    assert ttft.is_worse
     assert not found["itl_ms.p50"].is_real
 
 
@@ -38,4 +41,6 @@ def test_more_errors_are_found() -> None:
 
 
 def test_runs_with_nothing_in_common_are_not_compared() -> None:
-    assert differences(figures_of([]), figures_of([record()])) == []
+    assert differences([figures_of([])], [figures_of([record()])]) == []
+    other = replace(figures_of(some_records()), client="openai")
+    assert differences([figures_of(some_records())], [other]) == []

@@ -11,7 +11,7 @@ import pytest
 from llmd_benchmark_report import load_benchmark_report  # type: ignore[import-untyped]  # it ships no types
 
 from harness.errors import UsageError
-from harness.load.load_run import Curve, LoadRun, Worker
+from harness.load.load_run import Curve, LoadRun, Worker, compared
 from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome
 from harness.load.search import find_max
@@ -120,6 +120,15 @@ def test_an_interrupted_run_and_a_dead_worker_are_told() -> None:
         assert "interrupted" in text
         assert "worker-2" in text
         assert "41 requests" in text
+
+
+def test_what_differs_since_the_baseline_is_told() -> None:
+    kept, slower = (load_run(some_records(ttft_ms, failures=0)) for ttft_ms in (120, 150))
+    run = compared(slower, kept)
+    for text in (_page(run), _markdown(run)):
+        assert "Worse than its baseline" in text
+        assert re.search(r"worse, by \d+(\.\d+)? to \d+(\.\d+)? ms", text)
+        assert "no difference shown" in text
 
 
 def test_a_run_in_which_everything_failed_is_told() -> None:

@@ -34,6 +34,7 @@ def test_a_run_conforms_to_the_published_schema_and_reads_back_as_it_was(tmp_pat
 
 def _with_curve(run: LoadRun) -> LoadRun:
     found = find_max(lambda _: run.clients[0], (), 1)
+    run = load_run.compared(run, run)
     return replace(run, curve=Curve("requests/s", list(found.steps[:2]), found.level, found.sentence))
 
 
@@ -41,6 +42,10 @@ def test_the_exit_code_tells_objectives_and_validity_apart() -> None:
     kept = runs.load_run(runs.some_records(failures=0))
     assert kept.exit_code == 0
     assert runs.load_run(runs.some_records(ttft_ms=900)).exit_code == 1
+    assert load_run.compared(kept, kept).exit_code == 0
+    slower = runs.load_run(runs.some_records(ttft_ms=150, failures=0))
+    assert load_run.compared(slower, kept).exit_code == 1
+    assert load_run.compared(kept, slower).exit_code == 0
     late = runs.load_run([replace(each, woke_ns=each.due_ns + 50_000_000) for each in runs.some_records()])
     assert late.exit_code == 3
     assert "saturated" in late.invalid[0]

@@ -53,6 +53,7 @@ def render(run: LoadRun) -> Mapping[str, str]:
         level=summary.level,
         share=summary.share,
         verdict_text=summary.verdict_text,
+        difference_text=summary.difference_text,
         verdict_symbols=summary.VERDICT_SYMBOLS,
         steps=sorted(run.curve.steps, key=lambda step: step.level) if run.curve else [],
     )

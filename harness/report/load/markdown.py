@@ -51,6 +51,15 @@ def _blocks(run: LoadRun) -> Iterator[str]:
         )
     if run.curve is not None:
         yield _curve(run.curve)
+    if run.baseline is not None:
+        yield f"### Since the run of {in_cell(run.baseline.target)} at {in_cell(run.baseline.started)}\n"
+        yield _table(
+            ("client", "figure", "before", "now", "verdict"),
+            (
+                (in_cell(f"{each.client}, {each.mode}"), *summary.difference_text(each))
+                for each in run.baseline.differences
+            ),
+        )
     for client in run.clients:
         yield from _client(client)
     if run.notes:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from harness.load.difference import Difference
 from harness.load.histogram import Estimate, Proportion
 from harness.load.load_run import LoadRun
 from harness.load.metrics import ClientFigures
@@ -11,12 +12,13 @@ from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
 from harness.report.text import plural
 
-State: TypeAlias = Literal["keeps", "misses", "measured", "not valid"]
+State: TypeAlias = Literal["keeps", "misses", "worse", "measured", "not valid"]
 
-SYMBOLS: Mapping[State, str] = {"keeps": "✓", "misses": "✗", "measured": "●", "not valid": "○"}
+SYMBOLS: Mapping[State, str] = {"keeps": "✓", "misses": "✗", "worse": "✗", "measured": "●", "not valid": "○"}
 STATES: Mapping[State, str] = {
     "keeps": "Keeps its objectives",
     "misses": "Misses an objective",
+    "worse": "Worse than its baseline",
     "measured": "Measured",
     "not valid": "Not valid",
 }
@@ -64,7 +66,7 @@ def state(run: LoadRun) -> State:
     if run.exit_code == 3:
         return "not valid"
     if run.exit_code == 1:
-        return "misses"
+        return "worse" if all(verdict.is_met for verdict in run.objectives) and run.baseline else "misses"
     return "keeps" if run.objectives or (run.curve is not None and run.curve.found) else "measured"
 
 
@@ -123,6 +125,20 @@ def verdict_text(run: LoadRun, verdict: ObjectiveVerdict) -> str:
     if run.invalid:
         return "not judged"
     return "kept" if verdict.is_met else "missed"
+
+
+def difference_text(difference: Difference) -> tuple[str, str, str, str]:
+    """A difference as its figure, before, after, and what is to be made of it."""
+    name, _, statistic = difference.figure.partition(".")
+    label = next((f"{known.label} {statistic}" for known in OF_THE_ENDPOINT if known.name == name), name)
+    say = percent if not statistic else lambda value: f"{number(value)} ms"
+    if not difference.is_real:
+        verdict = "no difference shown"
+    else:
+        verdict = "worse" if difference.is_worse else "better"
+    if difference.low is not None and difference.high is not None:
+        verdict += f", by {number(difference.low)} to {number(difference.high)} ms"
+    return label, say(difference.before), say(difference.after), verdict
 
 
 def number(value: float) -> str:
