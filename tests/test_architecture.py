@@ -45,6 +45,16 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
         "harness.clients.raw",
         "harness.clients.openai_sdk",
         "harness.clients.langchain",
+        "harness.load.clients",
+        "harness.load.engine",
+        "harness.load.session",
+    ),
+    "harness.load": (
+        "harness.endpoint",
+        "harness.check",
+        "harness.report",
+        "harness.cli",
+        "harness.plugin",
     ),
 }
 """What a room must never import: whatever asks or draws is of no use to what judges."""
@@ -74,6 +84,9 @@ _SLOW = (
     "starlette",
     "uvicorn",
     "jsonschema",
+    "numpy",
+    "scipy",
+    "vl_convert",
 )
 
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -197,7 +197,7 @@ def _kept(ticks: int) -> int:
     return min(max(0, ticks), _HIGHEST_TICKS)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _ranks(share: float, count: int) -> tuple[float | None, float | None]:
     """The shares at which the bounds of a percentile's interval lie, None where the sample does not reach."""
     from scipy import stats  # type: ignore[import-untyped]  # heavy: needed at the end of a run only

@@ -62,6 +62,12 @@ class Judge:
     waivers: Sequence[Waiver] = ()
     kinds: dict[tuple[str, Mode, Signs], tuple[str, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Load rules and schemas now: the first answer of a run must not hold up those that are due."""
+        _rules()
+        for kind in ("chat_completion_chunk", "chat_completion", "embeddings", "error"):
+            conforms(kind, {}, "spec")
+
     def judge_all(self, answers: Iterable[tuple[Answered, LoadRequest]]) -> tuple[list[RequestRecord], int]:
         """The records with their deviations, and what judging them took, in nanoseconds."""
         began_ns = time.perf_counter_ns()
