@@ -55,7 +55,7 @@ def parsed_head(data: bytes) -> Head | None:
         if status >= 200:
             break
         start = end + 4
-    fields = {name.lower(): value.strip().lower() for name, value in _FIELDS.findall(data, start, end)}
+    fields = {name.lower(): value.strip().lower() for name, value in _FIELDS.findall(data, start, end + 2)}
     is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"")
     length = None if is_chunked else 0 if status in (204, 304) else _length(fields.get(b"content-length"))
     connection = fields.get(b"connection", b"")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.http_body import Chunks, body_pieces, dechunked
+from harness.load.http_body import Chunks, body_pieces, dechunked, header_pairs, parsed_head
 from harness.load.reading import read_plain, read_stream
 from harness.load.record import Outcome
 
@@ -149,3 +149,15 @@ def test_a_chunked_body_is_read_however_it_is_cut(parts: list[bytes], cut: int) 
 def test_a_read_that_ends_within_a_chunk_has_brought_what_it_brought() -> None:
     chunks = Chunks([b"abcd", b"ef"], [7, 14], is_whole=True)
     assert body_pieces(chunks, [(1, 5), (2, 9), (3, 14), (4, 21)]) == ((1, 2), (2, 4), (3, 6), (4, 6))
+
+
+def test_a_head_is_read_whatever_the_order_of_its_fields() -> None:
+    fields = [b"Content-Type: text/event-stream", b"transfer-encoding: Chunked", b"Connection: close", b"X: y"]
+    for turn in range(len(fields)):
+        lines = [b"HTTP/1.1 200 OK", *fields[turn:], *fields[:turn]]
+        data = b"HTTP/1.1 100 Continue\r\n\r\n" + b"\r\n".join(lines) + b"\r\n\r\nrest"
+        head = parsed_head(data)
+        assert head is not None
+        assert (head.is_chunked, head.keeps_connection, data[head.size :]) == (True, False, b"rest")
+        assert ("X", "y") in header_pairs(data, head)
+        assert parsed_head(data[: head.size - 1]) is None

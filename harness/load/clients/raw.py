@@ -8,6 +8,7 @@ from functools import partial
 import orjson
 
 from harness.clients import Connection as Endpoint
+from harness.load.clients import body_of
 from harness.load.connection import Connection, Origin, UnreachableError
 from harness.load.received import Due, Taken
 from harness.scenario import PATHS, Mode
@@ -61,15 +62,9 @@ class RawClient:
         return head.encode() + body
 
 
-def body_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
-    """The JSON body of a request, with the usage asked for where it streams."""
-    operation = due.request.operation
-    body: dict[str, object] = {"model": endpoint.model_for(operation), **due.request.params}
-    if mode is Mode.STREAM and operation != "embeddings":
-        return {**body, "stream": True, "stream_options": {"include_usage": True}}
-    return body
-
-
 def opened(endpoint: Endpoint) -> Callable[[], RawClient]:
     """What makes a client for each user; they share what was looked up of the endpoint."""
     return partial(RawClient, endpoint, Origin.of(endpoint.base_url))
+
+
+CLIENTS = {NAME: opened}
