@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from functools import cache
 
 from harness.load.load_run import SCHEMA, LoadRun, Plan, Worker, WorkloadSummary
 from harness.load.metrics import ClientFigures, Tally, figures, timeline
@@ -21,7 +22,8 @@ def tally_of(records: Iterable[RequestRecord], objectives: tuple[str, ...] = OBJ
     return tally
 
 
-def some_records(ttft_ms: float = 120.0, *, seed: int = 1, failures: int = 7) -> list[RequestRecord]:
+@cache
+def some_records(ttft_ms: float = 120.0, *, seed: int = 1, failures: int = 7) -> tuple[RequestRecord, ...]:
     """Thirty seconds at twenty requests a second, a few of which fail or deviate."""
     source = random.Random(seed)  # noqa: S311  # repeatable, not secret
     records = [
@@ -41,7 +43,7 @@ def some_records(ttft_ms: float = 120.0, *, seed: int = 1, failures: int = 7) ->
         outcome = (Outcome.HTTP_ERROR, Outcome.EMPTY, Outcome.CUT)[number % 3]
         detail = "HTTP 500: <b>overloaded</b>" if outcome is Outcome.HTTP_ERROR else ""
         records[place] = record(place, due_s=place / 20, outcome=outcome, deviations=None, detail=detail)
-    return records
+    return tuple(records)
 
 
 def figures_of(records: Iterable[RequestRecord], objectives: tuple[str, ...] = OBJECTIVES) -> ClientFigures:

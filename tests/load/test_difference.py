@@ -25,8 +25,8 @@ def test_a_slower_run_is_found_to_be_slower() -> None:
 
 
 def test_two_runs_of_the_same_are_not_found_to_differ() -> None:
-    alarms = sum(any(each.is_real for each in _found(120, 120, seed=seed).values()) for seed in range(2, 12))
-    assert alarms <= 2
+    alarms = sum(any(each.is_real for each in _found(120, 120, seed=seed).values()) for seed in range(2, 9))
+    assert alarms <= 1
 
 
 def test_the_same_run_does_not_differ_from_itself() -> None:

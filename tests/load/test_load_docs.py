@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from harness.cli import app
 from harness.load.arrivals import ClosedLoop, OpenLoop, parse_schedule
 from harness.load.objectives import parse_objectives
 from harness.load.search import parse_levels
@@ -41,6 +43,13 @@ def test_the_options_of_the_examples_mean_something() -> None:
             assert len(parse_levels(text)) > 1
 
 
+def test_the_options_of_the_examples_are_there() -> None:
+    known = {option for parameter in get_command(app).commands["load"].params for option in parameter.opts}  # type: ignore[attr-defined]  # a group
+    used = {option for command in _COMMANDS for option in re.findall(r"--[a-z-]+", command)}
+    used |= set(re.findall(r"(?<=[\[ ])--[a-z-]+(?=[,\]])", _DISTRIBUTED))
+    assert used - known == set()
+
+
 def test_the_workload_of_the_page_is_sound() -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", _LOAD, re.DOTALL)
     assert parse_workload("mine", text).objectives
@@ -53,4 +62,4 @@ def test_the_kubernetes_example_is_yaml_that_hangs_together() -> None:
     (told,) = workers["spec"]["template"]["spec"]["containers"]
     assert told["args"][-1] == service["metadata"]["name"]
     (asked,) = master["spec"]["template"]["spec"]["containers"]
-    assert asked["args"][asked["args"].index("--expect-workers") + 1] == str(workers["spec"]["parallelism"])
+    assert asked["args"][asked["args"].index("--master") + 1] == str(workers["spec"]["parallelism"])
