@@ -181,13 +181,14 @@ def _parsed_payloads(data: Iterable[bytes], *, is_read: bool) -> tuple[list[Obje
     """
     payloads: list[Object | str] = []
     signs: set[str] = set()
-    frame, in_a_row = (b"", b""), 0
+    frame: tuple[bytes, ...] = ()
+    in_a_row = 0
     for piece in data:
         around = _around_text(piece)
         in_a_row = in_a_row + 1 if around is not None and around == frame else 0
         if in_a_row > 1 and not is_read:
             continue
-        frame = around or (b"", b"")
+        frame = around or ()
         if piece == b"[DONE]":
             payloads.append(DONE)
         elif isinstance(body := parsed(piece), dict):
@@ -197,8 +198,8 @@ def _parsed_payloads(data: Iterable[bytes], *, is_read: bool) -> tuple[list[Obje
     return payloads, signs
 
 
-def _around_text(piece: bytes) -> tuple[bytes, bytes] | None:
-    """What stands before and behind the one text of a chunk; None where that can't be seen at a glance."""
+def _around_text(piece: bytes) -> tuple[bytes, ...] | None:
+    """What stands around the text of a chunk and its padding; None where that can't be seen at a glance."""
     before, mark, rest = piece.partition(b'"content":"')
     text, _, behind = rest.partition(b'"')
     if not mark or not text or b"\\" in text:
@@ -207,7 +208,9 @@ def _around_text(piece: bytes) -> tuple[bytes, bytes] | None:
         is_plain = text.decode().isprintable()
     except UnicodeDecodeError:
         return None
-    return (before, behind) if is_plain else None
+    behind, is_padded, rest = behind.partition(b'"obfuscation":"')
+    padding, _, end = rest.partition(b'"')
+    return (before, behind, end) if is_plain and (padding.isalnum() or not is_padded) else None
 
 
 def _schema_signs(kind: str, body: Object) -> set[str]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from harness.load.histogram import Estimate, Histogram, Proportion, Saved, proportion
+from harness.load.histogram import RESOLUTION, Estimate, Histogram, Proportion, Saved, proportion
 from harness.load.objectives import TIMES, Objective
 from harness.load.record import RequestRecord
 
@@ -377,11 +377,13 @@ class Measurement:
     """How far the figures can be trusted, and why a run is not valid.
 
     `clock` says whose arrival times they are: the kernel's, the reader's, or mixed. `error_ms` bounds the
-    error of 99 % of the arrival times; None where nothing can tell.
+    error of 99 % of the arrival times, None where nothing can tell; `cpu_share` is how much of its core the
+    busiest process of the generator used up.
     """
 
     clock: str
     error_ms: float | None
+    cpu_share: float | None
     resolution: float
     sentence: str
     invalid: list[str]
@@ -526,12 +528,13 @@ def _measurement(tally: Tally, requests: int, cpu_share: float | None) -> Measur
         )
     if cpu_share is not None and cpu_share > SATURATED_CPU:
         invalid.append(f"The generator was saturated: it used {cpu_share:.0%} of its core.")
-    return Measurement(clock, error_ms, 1e-3, _trust(error_ms, late), invalid)
+    return Measurement(clock, error_ms, cpu_share, RESOLUTION, _trust(error_ms, late, cpu_share), invalid)
 
 
-def _trust(error_ms: float | None, late: Histogram) -> str:
+def _trust(error_ms: float | None, late: Histogram, cpu_share: float | None) -> str:
     p50_ms, p99_ms = late.quantile(0.5), late.quantile(0.99)
-    left = f"The generator was late by {p50_ms:.2f} ms (p50) and {p99_ms:.2f} ms (p99)."
+    used = "" if cpu_share is None else f" and used {cpu_share:.0%} of its core"
+    left = f"The generator was late by {p50_ms:.2f} ms (p50) and {p99_ms:.2f} ms (p99){used}."
     if error_ms is None:
         return (
             f"{left} Arrivals are those of the client's own read, late by as much as it was busy; by how "

@@ -28,7 +28,9 @@ def chunk(delta: Object, finish_reason: str | None = None, index: int = 0) -> Ob
 def streamed(texts: Sequence[str], *, usage: bool = True) -> bytes:
     """A right stream that says these texts."""
     chunks = [chunk({"role": "assistant", "content": "", "refusal": None})]
-    chunks += [chunk({"content": text}) for text in texts]
+    chunks += [
+        {**chunk({"content": text}), "obfuscation": "xy7" * (1 + at % 5)} for at, text in enumerate(texts)
+    ]
     chunks.append(chunk({}, "stop"))
     if usage:
         counts = {"prompt_tokens": 20, "completion_tokens": 32, "total_tokens": 52}
