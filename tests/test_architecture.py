@@ -33,6 +33,23 @@ _TOP = (
     "harness.plugin",
 )
 
+_LOADERS = ("harness.load.clients", "harness.load.command", "harness.load.engine", "harness.load.session")
+
+_FIGURES = (
+    "harness.load.arrivals",
+    "harness.load.difference",
+    "harness.load.histogram",
+    "harness.load.judging",
+    "harness.load.load_run",
+    "harness.load.metrics",
+    "harness.load.objectives",
+    "harness.load.record",
+    "harness.load.search",
+    "harness.load.verdicts",
+    "harness.load.workload",
+)
+"""Of a load run, what is a function of its input alone."""
+
 _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "harness.evidence": _TOP,
     "harness.rule": _TOP,
@@ -45,17 +62,10 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
         "harness.clients.raw",
         "harness.clients.openai_sdk",
         "harness.clients.langchain",
-        "harness.load.clients",
-        "harness.load.engine",
-        "harness.load.session",
+        *_LOADERS,
     ),
-    "harness.load": (
-        "harness.endpoint",
-        "harness.check",
-        "harness.report",
-        "harness.cli",
-        "harness.plugin",
-    ),
+    "harness.load": ("harness.endpoint",),
+    **dict.fromkeys(_FIGURES, (*_TOP, *_LOADERS)),
 }
 """What a room must never import: whatever asks or draws is of no use to what judges."""
 
