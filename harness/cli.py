@@ -271,7 +271,7 @@ def load(
     if worker:
         from harness.load.engine import work
 
-        work(master_host, master_port, out or Path("runs", "worker"), os.environ)
+        work(master_host, master_port, out or Path("runs", "worker"), dict(os.environ))
         return
     settings = settings_of(
         workload=workload,
@@ -300,7 +300,7 @@ def load(
 
     console = Console(no_color=no_color, highlight=False)
     raise typer.Exit(
-        load_and_report(target, settings, os.environ, folder, names, baseline, console, quiet=quiet)
+        load_and_report(target, settings, dict(os.environ), folder, names, baseline, console, quiet=quiet)
     )
 
 

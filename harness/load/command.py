@@ -25,6 +25,7 @@ from rich.text import Text
 from harness import __version__
 from harness.check import now, started
 from harness.clients import Connection as Endpoint
+from harness.clients import isolated_environment
 from harness.errors import NothingJudgedError, UsageError
 from harness.load import load_run
 from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
@@ -92,6 +93,7 @@ def load(
     began = now()
     with ExitStack() as stack:
         stack.enter_context(_stopped_by_ctrl_c(stop))
+        stack.enter_context(isolated_environment())
         at, endpoint = stack.enter_context(_started(target, environ))
         jobs = [_job(at, settings, client) for client in settings.clients]
         for job in jobs:

@@ -18,6 +18,7 @@ from locust import User, constant, task
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
+from harness.clients import isolated_environment
 from harness.errors import LikewiseError, NothingJudgedError, UsageError
 from harness.load.arrivals import ClosedLoop
 from harness.load.clients import LoadClient
@@ -350,7 +351,8 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
     runner.register_message(_JOB, on_job)
     runner.register_message(_BEGIN, on_begin)
     environment.events.test_stop.add_listener(on_stop)  # type: ignore[no-untyped-call]  # Locust's
-    runner.greenlet.join()
+    with isolated_environment():
+        runner.greenlet.join()
 
 
 def _key(job: Job, environ: Mapping[str, str]) -> str:

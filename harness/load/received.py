@@ -21,6 +21,8 @@ class End(Enum):
     COMPLETE = "complete"
     CUT = "cut"
     RESET = "reset"
+    LEFT = "left"
+    """The client stopped reading before the end, as SDKs do at [DONE] and at what they can't read."""
     TIMEOUT = "timeout"
     NOT_HTTP = "not http"
 
@@ -183,8 +185,14 @@ def _outcome(received: Received, reading: Reading, raw: bytes) -> tuple[Outcome,
         return kind, f"HTTP {head.status}: {_message(raw[head.size :])}"
     if head is not None and reading.trouble is Outcome.ERROR_EVENT:
         return Outcome.ERROR_EVENT, reading.detail
-    if received.end is not End.COMPLETE and not (reading.is_done and reading.trouble is None):
+    if received.end in _OUTCOMES and not (reading.is_done and reading.trouble is None):
         return _OUTCOMES[received.end], received.detail
+    if (
+        received.end is End.LEFT
+        and reading.trouble in (Outcome.EMPTY, Outcome.UNFINISHED)
+        and received.detail
+    ):
+        return Outcome.CLIENT_ERROR, received.detail
     return reading.trouble or Outcome.OK, reading.detail
 
 
