@@ -308,8 +308,8 @@ def load(
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     formats: Annotated[
-        str, typer.Option("--format", help="Which reports, by commas.")
-    ] = "html,junit,markdown",
+        str | None, typer.Option("--format", help="Which reports, by commas; default: as the run wrote them.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to; default: into the run's folder.")
     ] = None,
@@ -319,7 +319,15 @@ def report(
     from harness import run
     from harness.asked import formats_of
 
-    names = formats_of(formats)
+    if (folder / "load.json").is_file():
+        from harness.load.asked import load_formats_of
+        from harness.load.recovery import rendered_again
+
+        names = load_formats_of(formats or "html,markdown,llmd")
+        for path in rendered_again(folder, out or folder, names):
+            typer.echo(path)
+        return
+    names = formats_of(formats or "html,junit,markdown")
     for path in reports.write(run.load(folder), run.load_exchanges(folder), out or folder, names):
         typer.echo(path)
 

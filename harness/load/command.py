@@ -31,13 +31,11 @@ from harness.load import load_run
 from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
 from harness.load.asked import LoadSettings
 from harness.load.engine import WORKER_KEY, Made, Master, Progress, make_alone
-from harness.load.job import NS, Job
+from harness.load.job import Job
 from harness.load.live import line
 from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
-from harness.load.metrics import ClientFigures, Tally, figures, timeline
+from harness.load.metrics import ClientFigures, figures, timeline
 from harness.load.probe import probe
-from harness.load.record import RequestRecord
-from harness.load.record_log import read
 from harness.load.search import Step, find_max, sweep
 from harness.load.verdicts import verdicts
 from harness.report.load import summary, write
@@ -71,13 +69,13 @@ def load_and_report(
         run = load_run.compared(run, before)
         load_run.save(run, folder)
     paths = write(run, folder, formats)
-    console.print(summary.headline(run), markup=False)
+    console.print(summary.headline(run), markup=False, soft_wrap=True)
     if not quiet:
         for client in run.clients:
             for name, value in summary.facts(client):
-                console.print(f"  {name:<26} {value}", markup=False)
+                console.print(f"  {name:<20} {value}", markup=False, soft_wrap=True)
         for path in paths:
-            console.print(path, markup=False)
+            console.print(path, markup=False, soft_wrap=True)
     return run.exit_code
 
 
@@ -342,24 +340,3 @@ def _started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Targe
     finally:
         child.kill()
         child.wait()
-
-
-def recovered(run: LoadRun, folder: Path) -> LoadRun:
-    """A run that was killed, with the figures of the requests that are in its folder."""
-    records = list(read(folder))
-    made = []
-    for client in dict.fromkeys(record.client for record in records):
-        own = [record for record in records if record.client == client]
-        made.append(_recounted(run, own))
-    told = [figures(tally, until_s=until_s) for tally, until_s in made]
-    return replace(run, clients=told, timeline=[moment for tally, _ in made for moment in timeline(tally)])
-
-
-def _recounted(run: LoadRun, records: Sequence[RequestRecord]) -> tuple[Tally, float]:
-    """The tally of records, and how long after its start the last of them ended."""
-    plan, first = run.plan, records[0]
-    began_ns = min(record.due_ns for record in records)
-    measured_s = plan.duration_s - plan.warm_up_s - plan.cool_down_s
-    tally = Tally(first.client, first.mode.value, began_ns, plan.warm_up_s, measured_s)
-    tally.add(records)
-    return tally, (max(record.ended_ns for record in records) - began_ns) / NS

@@ -15,7 +15,6 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Group
 
-from harness import content
 from harness.clients import Connection as Endpoint
 from harness.dialect import waivers_of
 from harness.load.arrivals import ClosedLoop, arrivals, share
@@ -143,9 +142,6 @@ class Session:
         self._open: OpenClient = clients()[job.client](endpoint)
         self._workload: Workload = job.workload
         judge = Judge(waivers_of(job.dialect)) if job.is_judged else None
-        if judge is not None:
-            # They are needed at the first deviation, and loading them then would hold the loop.
-            content.rules()
         self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge)
         self._idle: list[LoadClient] = []
         self._queue: deque[Due] = deque()
