@@ -13,6 +13,7 @@ import pytest
 _ROOT = Path(__file__).parent.parent
 _PACKAGE = _ROOT / "harness"
 _SUITES = _ROOT / "suites"
+_CONTENT = (*_SUITES.rglob("*.py"), _ROOT / "loadtests" / "locustfile.py")
 
 _ALLOWED: Mapping[str, tuple[str, ...]] = {
     "harness.wire": ("harness.wire",),
@@ -164,9 +165,9 @@ def test_a_suite_reads_evidence_and_nothing_else(path: Path) -> None:
     assert [name for name in foreign if not _is_in(name, _SUITES_MAY_IMPORT)] == []
 
 
-def test_every_module_is_imported_by_another_or_by_a_suite_or_is_an_entry_point() -> None:
+def test_every_module_is_imported_by_another_or_by_content_or_is_an_entry_point() -> None:
     imported = {
-        *(target for path in (*_modules().values(), *_SUITES.rglob("*.py")) for target in _imports(path)),
+        *(target for path in (*_modules().values(), *_CONTENT) for target in _imports(path)),
         *(module for package in _modules() for module in _discovered(package)),
     }
     packages = {name.rpartition(".")[0] for name in _modules()}

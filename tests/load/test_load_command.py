@@ -192,7 +192,7 @@ def test_no_load_goes_to_a_target_that_fails_one_request(failure: Failure, said:
         (("--clients", "curl"), "curl"),
         (("--duration", "2"), "nothing to measure"),
         (("--sweep", "1", "--find-max", "errors<1%"), "not both"),
-        (("--worker", "--master-port", "70000"), "70000"),
+        (("--worker", "--master-port", "70000"), "65535"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
@@ -204,15 +204,14 @@ def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, 
     assert out == ""
 
 
-def test_a_plain_locust_shows_first_tokens_under_clear_names(fast: str, tmp_path: Path) -> None:
+def test_a_plain_locust_shows_first_tokens_under_clear_names(fast: str) -> None:
     command = [sys.executable, "-m", "locust", "-f", str(_ROOT / "loadtests" / "locustfile.py")]
-    options = ["--headless", "--users", "2", "--run-time", "2", "--host", fast, "--model", "standin-fast"]
-    files = ["--csv", str(tmp_path / "stats"), "--only-summary", "RawUser", "OpenAIUser"]
+    options = ["--headless", "--users", "1", "--run-time", "3", "--host", fast, "--model", "standin-fast"]
     environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
     run = subprocess.run(
-        [*command, *options, *files], capture_output=True, text=True, env=environ, timeout=90
+        [*command, *options, "RawUser"], capture_output=True, text=True, env=environ, timeout=90
     )
     assert run.returncode == 0, run.stderr
-    names = {tuple(line.split(",")[:2]) for line in (tmp_path / "stats_stats.csv").read_text().splitlines()}
-    assert {(client, f"chat {what}") for client in ("raw", "openai") for what in ("TTFT", "total")} <= names
+    assert re.search(r"raw +chat TTFT +[1-9]", run.stderr)
+    assert re.search(r"raw +chat total +[1-9]", run.stderr)
     assert re.search(r"raw ttft_ms: p50 \d", run.stdout)
