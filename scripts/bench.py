@@ -1,7 +1,9 @@
 """Measure what measures: the load clients against an endpoint that logs when it sent each byte.
 
-    python scripts/bench.py                    # everything, and docs/load-accuracy.md is written anew
-    python scripts/bench.py accuracy freeze    # some parts, printed
+    python scripts/bench.py                    # everything
+    python scripts/bench.py accuracy freeze    # some parts
+
+docs/load-accuracy.md is written anew from what each part measured last.
 
 Endpoint and client run on one machine and so on one monotonic clock. Each measurement has fresh processes.
 """
@@ -26,6 +28,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "load-accuracy.md"
+SECTIONS = ROOT / "runs" / "bench"
+"""Where each part keeps what it measured, until there is enough for the page."""
 SECONDS = 8.0
 RAMP_S = 1.0
 """What does not count at the start, when every user connects and asks at once."""
@@ -356,9 +360,7 @@ counted from when each request was due.""",
 def main() -> None:
     """Measure the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "parts", nargs="*", help=f"some of {', '.join(PARTS)}; default: all, and write the page"
-    )
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; default: all")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
@@ -366,16 +368,17 @@ def main() -> None:
         return
     # A shell's background job ignores Ctrl-C, and so would the endpoint, which is ended by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sections = []
+    SECTIONS.mkdir(parents=True, exist_ok=True)
     for name in asked.parts or PARTS:
         heading, measure = PARTS[name]
-        lines = []
+        lines = [f"## {heading}", ""]
         for line in measure():
             print(line, flush=True)  # noqa: T201  # a script
             lines.append(line)
-        sections.append("\n".join([f"## {heading}", "", *lines]))
-    if not asked.parts:
-        PAGE.write_text("\n\n".join([_head(), *sections]) + "\n")
+        (SECTIONS / f"{name}.md").write_text("\n".join(lines) + "\n")
+    sections = [SECTIONS / f"{name}.md" for name in PARTS]
+    if all(section.exists() for section in sections):
+        PAGE.write_text("\n".join([_head(), *(section.read_text() for section in sections)]))
 
 
 def _head() -> str:
@@ -384,7 +387,7 @@ def _head() -> str:
     return (
         "# How true the figures of a load run are\n\n"
         f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine "
-        f"({machine}). The endpoint is `likewise serve --fast`, which logs when it sent each token."
+        f"({machine}). The endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
     )
 
 

@@ -15,6 +15,7 @@ were at a time follows from the lines.
 """
 
 import asyncio
+import gc
 import itertools
 import os
 import re
@@ -262,6 +263,8 @@ def running(settings: FastSettings, *, host: str = "127.0.0.1", port: int = 0) -
         server = loop.run_until_complete(
             loop.create_server(lambda: _Connection(lane), sock=listener, backlog=QUEUE)
         )
+        # What is there now stays; looking through it again and again would make the writes late.
+        gc.freeze()
         thread = threading.Thread(target=loop.run_forever, name="likewise-fast", daemon=True)
         thread.start()
         try:
@@ -271,6 +274,7 @@ def running(settings: FastSettings, *, host: str = "127.0.0.1", port: int = 0) -
             thread.join()
             server.close()
             loop.close()
+            gc.unfreeze()
 
 
 @contextmanager

@@ -12,10 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-Ancillary: TypeAlias = list[tuple[int, int, bytes]]
-
-RawRead: TypeAlias = tuple[int, Ancillary, bytes]
-"""When it was read, what the kernel said beside it, and the bytes. Nothing but stamps is asked of it."""
+RawRead: TypeAlias = tuple[int, bytes, bytes]
+"""When it was read, the kernel's stamp as it gave it (empty where it gave none), and the bytes."""
 
 _SO_TIMESTAMPNS = 35
 """As in asm-generic/socket.h; Python's socket module has no name for it."""
@@ -36,6 +34,11 @@ def ask_for_stamps(sock: Any) -> bool:
     except OSError:
         return False
     return True
+
+
+def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> bytes:
+    """The stamp in what `recvmsg` gives beside the bytes; nothing else is asked of the kernel."""
+    return ancillary[0][2] if ancillary else b""
 
 
 def realtime_ahead_ns() -> int:
@@ -63,9 +66,9 @@ def arrivals_ns(reads: Sequence[RawRead], ahead_ns: int | None) -> list[int]:
     if ahead_ns is None:
         return [read_ns for read_ns, _, _ in reads]
     arrivals = []
-    for read_ns, ancillary, _ in reads:
-        if ancillary:
-            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+    for read_ns, stamp, _ in reads:
+        if stamp:
+            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
             arrivals.append(min(read_ns, seconds * 1_000_000_000 + nanoseconds - ahead_ns))
         else:
             arrivals.append(read_ns)

@@ -22,11 +22,11 @@ from gevent.hub import Waiter
 
 from harness.load.arrival_clock import (
     ANCILLARY_SIZE,
-    Ancillary,
     RawRead,
     ask_for_stamps,
     is_same,
     realtime_ahead_ns,
+    stamp_of,
 )
 from harness.load.http_body import Chunks, Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
@@ -142,13 +142,14 @@ class Connection:
             reader.chunks,
         )
 
-    def _receive(self) -> tuple[bytes, Ancillary]:
+    def _receive(self) -> tuple[bytes, bytes]:
         """Read what is there; raises BlockingIOError where nothing is, and OSError for a reset."""
         if self._has_stamps:
             data, ancillary, _, _ = self._sock.recvmsg(_READ_SIZE, ANCILLARY_SIZE)
+            stamp = stamp_of(ancillary)
         else:
-            data, ancillary = self._sock.recv(_READ_SIZE), []
-        return (data if self._tls is None else self._decrypted(data)), ancillary
+            data, stamp = self._sock.recv(_READ_SIZE), b""
+        return (data if self._tls is None else self._decrypted(data)), stamp
 
     def _decrypted(self, data: bytes) -> bytes:
         """What the TLS records say; raises BlockingIOError while none is whole."""
@@ -238,7 +239,7 @@ class _Reader:
 
     def __init__(
         self,
-        receive: Callable[[], tuple[bytes, Ancillary]],
+        receive: Callable[[], tuple[bytes, bytes]],
         defer: Callable[..., object],
     ) -> None:
         self._receive, self._defer = receive, defer
@@ -254,13 +255,13 @@ class _Reader:
     def readable(self) -> None:
         """Called by the hub whenever there is something to read."""
         try:
-            data, ancillary = self._receive()
+            data, stamp = self._receive()
         except BlockingIOError:
             return
         except OSError as error:
             self.end(End.RESET, error.strerror or str(error))
             return
-        self.reads.append((time.monotonic_ns(), ancillary, data))
+        self.reads.append((time.monotonic_ns(), stamp, data))
         if self._tail is not None and data and not data.endswith(self._tail) and len(data) >= len(self._tail):
             return
         self._look_for_end(data)

@@ -60,20 +60,20 @@ class LoadUser(User):
     def on_start(self) -> None:
         """Open a client."""
         session: Session = self.environment.likewise_session
-        if not session.job.is_open:
+        if not session.is_open:
             self.client = session.open_client()
 
     def on_stop(self) -> None:
         """Close it."""
         session: Session = self.environment.likewise_session
-        if not session.job.is_open:
+        if not session.is_open:
             self.client.close()
 
     @task
     def ask(self) -> None:
         """Ask what is due next."""
         session: Session = self.environment.likewise_session
-        if session.job.is_open:
+        if session.is_open:
             session.dispatch()
         else:
             session.ask(self.client)

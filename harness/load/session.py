@@ -35,6 +35,10 @@ _BACKLOG = 500
 """How many answers may wait to be read before reading them goes before everything else."""
 
 
+_GC_THRESHOLD = 100_000
+"""How many more objects there must be before cycles are looked for: streams under way make many, and none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """Which part of the schedule a process has: every `workers`-th request, from the `worker`-th on."""
@@ -134,6 +138,7 @@ class Session:
         folder.mkdir(parents=True, exist_ok=True)
         path_of(folder, share_.worker).write_bytes(b"")
         self.job = job
+        self.is_open = job.is_open
         self.share = share_
         self.in_flight = 0
         self.is_over = Event()
@@ -169,6 +174,7 @@ class Session:
         # What is there now stays there; looking through it again would only hold the loop.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
         self._greenlets = [gevent.spawn(self._intake.run), gevent.spawn(self._intake.write_each_second)]
 
     def finish(self) -> None:
@@ -199,8 +205,7 @@ class Session:
         if self._is_stopped or time.monotonic_ns() - self.tally.started_ns >= self.job.duration_s * NS:
             self._is_stopped = True
             self._end_if_over()
-            self.is_over.wait()
-            return
+            _until_killed()
         ordinal = self.share.worker + self._asked * self.share.workers
         self._asked += 1
         request = self._workload.request(self.job.run_id, self.job.seed, ordinal)
@@ -240,7 +245,7 @@ class Session:
                 self._serving.spawn(self._serve, due)
         self._is_stopped = True
         self._end_if_over()
-        self.is_over.wait()
+        _until_killed()
 
     def _serve(self, due: Due) -> None:
         """Ask a request, and those that wait for its slot, one after another."""
@@ -264,3 +269,8 @@ class Session:
     def _sleep_until(self, at_ns: int) -> None:
         while (left_ns := at_ns - time.monotonic_ns()) > 0 and not self._is_stopped:
             gevent.sleep(min(left_ns / NS, 0.2))
+
+
+def _until_killed() -> None:
+    """Do nothing more: a user of Locust's that returned would be asked to go on."""
+    Event().wait()

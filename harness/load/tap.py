@@ -19,6 +19,7 @@ from harness.load.arrival_clock import (
     ask_for_stamps,
     is_same,
     realtime_ahead_ns,
+    stamp_of,
 )
 from harness.load.http_body import Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
@@ -92,17 +93,18 @@ class _TappedStream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read as the library would, with the stamp beside it."""
         if not self._tap.has_stamps:
-            data, ancillary = self._stream.read(max_bytes, timeout), []
+            data, stamp = self._stream.read(max_bytes, timeout), b""
         else:
             try:
                 self._sock.settimeout(timeout)
                 data, ancillary, _, _ = self._sock.recvmsg(max_bytes, ANCILLARY_SIZE)
+                stamp = stamp_of(ancillary)
             except TimeoutError as error:
                 raise httpcore2.ReadTimeout(error) from error
             except OSError as error:
                 raise httpcore2.ReadError(error) from error
         if data:
-            self._tap.reads.append((time.monotonic_ns(), ancillary, data))
+            self._tap.reads.append((time.monotonic_ns(), stamp, data))
         else:
             self._tap.has_ended = True
         return data
