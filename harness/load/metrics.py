@@ -15,7 +15,7 @@ hold are whole numbers; their times count from each machine's own start.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -417,12 +417,17 @@ SATURATED_LATENESS_MS = 10.0
 
 SATURATED_CPU = 0.95
 
+BUSY_USERS = 0.9
+"""Of a closed loop's users, how many have a request in flight at least; fewer mean a saturated generator."""
 
-def figures(tally: Tally, *, until_s: float | None = None, cpu_share: float | None = None) -> ClientFigures:
+
+def figures(
+    tally: Tally, *, until_s: float | None = None, cpu_share: float | None = None, users: int | None = None
+) -> ClientFigures:
     """The figures of a tally.
 
     `until_s` is the offset at which the run ended, where that was before its time; `cpu_share` is the part of
-    its core that the busiest process of the generator had used up.
+    its core that the busiest process of the generator had used up; `users` is how many a closed loop has.
     """
     window_s = tally.measured_s
     if until_s is not None:
@@ -430,6 +435,7 @@ def figures(tally: Tally, *, until_s: float | None = None, cpu_share: float | No
     requests = tally.outcomes.total()
     succeeded = tally.outcomes["ok"]
     counted = succeeded - tally.uncounted
+    concurrency = _concurrency(tally, window_s)
     found = {name: _distribution(histogram) for name, histogram in tally.histograms.items() if len(histogram)}
     return ClientFigures(
         client=tally.client,
@@ -446,8 +452,8 @@ def figures(tally: Tally, *, until_s: float | None = None, cpu_share: float | No
         goodput=proportion(tally.good, requests),
         goodput_per_s=_per_s(tally.good, window_s),
         conformance=_conformance(tally),
-        measurement=_measurement(tally, requests, cpu_share),
-        concurrency=_concurrency(tally, window_s),
+        measurement=_measurement(tally, cpu_share, [*_idle_users(tally, concurrency, window_s, users)]),
+        concurrency=concurrency,
         figures=found,
     )
 
@@ -513,13 +519,26 @@ def _quantile_ms(ticks: Counter[int], share: float) -> float | None:
     return None
 
 
-def _measurement(tally: Tally, requests: int, cpu_share: float | None) -> Measurement:
+def _idle_users(tally: Tally, concurrency: float, window_s: float, users: int | None) -> Iterator[str]:
+    """Whether a closed loop's users stood about, since the generator was too slow to have them ask."""
+    requests = tally.outcomes.total()
+    if users is None or not requests:
+        return
+    idle_ms = (users - concurrency) * window_s / requests * 1000
+    if concurrency < users * BUSY_USERS and idle_ms > SATURATED_LATENESS_MS:
+        yield (
+            f"The generator was saturated: of {users:,} users, {concurrency:,.0f} had a request in flight, "
+            f"and each waited {idle_ms:,.0f} ms before it could ask again."
+        )
+
+
+def _measurement(tally: Tally, cpu_share: float | None, idle: Sequence[str]) -> Measurement:
     late, reader = tally.histograms["generator_lateness_ms"], tally.histograms["reader_lateness_ms"]
     kernel = bool(tally.clocks["kernel"]) and len(tally.clocks) == 1
     clock = "kernel" if kernel else ("mixed" if tally.clocks["kernel"] else "read")
     error_ms = reader.quantile(0.99) if kernel and len(reader) else None
-    invalid = []
-    if not requests:
+    invalid = list(idle)
+    if not tally.outcomes:
         invalid.append("No request was due in the measured window.")
     lateness_ms, ttft_ms = late.quantile(0.99), tally.histograms["ttft_ms"].quantile(0.5)
     if lateness_ms > SATURATED_LATENESS_MS and lateness_ms > ttft_ms / 10:

@@ -189,6 +189,16 @@ def test_a_saturated_generator_makes_the_run_invalid() -> None:
     assert figures(_tally([record()]), cpu_share=0.5).measurement.invalid == []
 
 
+def test_users_that_stand_about_make_a_closed_loop_invalid() -> None:
+    records = [record(n, due_s=n / 10, ttft_ms=900, gaps_ms=(95.0,)) for n in range(100)]
+    tally = _tally(records, warm_up_s=2, measured_s=6)
+    assert figures(tally, users=10).measurement.invalid == []
+    assert figures(tally, users=20).measurement.invalid == [
+        "The generator was saturated: of 20 users, 10 had a request in flight, "
+        "and each waited 1,000 ms before it could ask again."
+    ]
+
+
 def test_a_run_without_requests_is_not_valid() -> None:
     told = figures(_tally())
     assert told.measurement.invalid == ["No request was due in the measured window."]
