@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs local gallery peers constraints clean
+.PHONY: help demo test lint docs local gallery peers bench constraints clean
 
 help:  ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ gallery: .venv/installed-local  ## make the reports that reports/gallery/ keeps
 
 peers: .venv/installed  ## check other people's servers, each in an environment of its own
 	$(BIN)/python scripts/peers.py
+
+bench: .venv/installed  ## measure how true and how dear the load clients are; writes docs/load-accuracy.md
+	$(BIN)/python scripts/bench.py
 
 constraints: .venv/installed-local  ## pin what is installed now, after raising a bound in pyproject.toml
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

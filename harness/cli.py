@@ -214,23 +214,132 @@ def serve(
         list[str] | None,
         typer.Option("--fault", help="Depart from right answers in this way; can be given several times."),
     ] = None,
+    fast: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ANSWER",
+            help="Prebuilt answers for load tests, such as "
+            '"tokens=32", "tokens=500,one-write", "tokens=32,freeze=10s+2s" or "tokens=32,failure=cut/100".',
+        ),
+    ] = None,
 ) -> None:
     """Run the reference endpoint until Ctrl-C."""
+    if fast is not None:
+        from harness.endpoint import fast as fast_lane
+        from harness.endpoint.fast_answers import MODEL
+
+        with fast_lane.running(fast_lane.parsed(fast, latency, log), host=host, port=port) as base_url:
+            _serve_until_interrupted(f"{base_url}  model {MODEL}, any key")
+        return
     from harness.endpoint.server import running
     from harness.endpoint.settings import Latency, Settings
 
     settings = Settings(dialect=dialect, latency=Latency.parse(latency), log=log, faults=tuple(faults or ()))
-    with running(settings, host=host, port=port) as address, suppress(KeyboardInterrupt):
-        typer.echo(f"{address.base_url}  model {address.model}  key {address.key}  (Ctrl-C ends it)")
+    with running(settings, host=host, port=port) as address:
+        _serve_until_interrupted(f"{address.base_url}  model {address.model}  key {address.key}")
+
+
+def _serve_until_interrupted(what: str) -> None:
+    with suppress(KeyboardInterrupt):
+        typer.echo(f"{what}  (Ctrl-C ends it)")
         threading.Event().wait()
+
+
+@app.command()
+def load(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="TARGET", help="The name of a target; none: the reference endpoint."),
+    ] = None,
+    base_url: BaseUrl = None,
+    model: ModelName = None,
+    api_key_env: KeyVariable = None,
+    config: ConfigFile = None,
+    workload: Annotated[str, typer.Option(help="The name of a workload, or a TOML file.")] = "short-chat",
+    arrivals: Annotated[
+        str, typer.Option(help="Such as users:8, constant:50, poisson:50, gamma(4):50, trace:FILE.")
+    ] = "users:4",
+    duration: Annotated[float, typer.Option(min=0.1, help="Seconds, warm-up and cool-down in them.")] = 30.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds at the start that do not count.")] = 2.0,
+    cool_down: Annotated[float, typer.Option(min=0, help="Seconds at the end that do not count.")] = 1.0,
+    clients: Annotated[
+        str, typer.Option(help="By commas, one after another: raw, openai, langchain.")
+    ] = "raw",
+    mode: Annotated[str, typer.Option(help="plain or stream.")] = "stream",
+    cap: Annotated[int | None, typer.Option(min=1, help="At most so many requests in flight.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 300.0,
+    seed: Annotated[int, typer.Option(help="Another seed, other arrivals and prompts.")] = 0,
+    slo: Annotated[
+        list[str] | None, typer.Option("--slo", help='An objective, such as "ttft.p95<500ms"; repeat it.')
+    ] = None,
+    find_max: Annotated[
+        str | None, typer.Option(help="Find the highest level that keeps these objectives, by commas.")
+    ] = None,
+    sweep: Annotated[str | None, typer.Option(help="Measure these levels, such as 1,2,4,8.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="Compare with the load run in this folder.")] = None,
+    judge: Annotated[bool, typer.Option(help="Hold every answer against the rules.")] = True,  # noqa: FBT002
+    processes: Annotated[int, typer.Option(min=1, max=256, help="Make the load by so many processes.")] = 1,
+    master: Annotated[int | None, typer.Option(min=1, help="Wait for so many workers to make it.")] = None,
+    worker: Annotated[bool, typer.Option("--worker", help="Make load for a master.")] = False,  # noqa: FBT002
+    master_host: Annotated[str, typer.Option(help="Where the master is, or is to listen.")] = "127.0.0.1",
+    master_port: Annotated[int, typer.Option(min=0, max=65535, help="Its port.")] = 5557,
+    web: Annotated[int | None, typer.Option(metavar="PORT", help="Serve Locust's own page.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Make load where likewise.toml names nothing.")] = False,  # noqa: FBT002
+    out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Which reports, by commas.")
+    ] = "html,markdown,llmd",
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Measure an endpoint under load, and say whether it keeps its objectives."""
+    from dataclasses import replace
+
+    from harness.asked import targets_of
+    from harness.load.asked import check_consent, load_formats_of, settings_of
+
+    if worker:
+        from harness.load.engine import work
+
+        work(master_host, master_port, out or Path("runs", "worker"), dict(os.environ))
+        return
+    settings = settings_of(
+        workload=workload,
+        arrivals=arrivals,
+        clients=clients,
+        mode=mode,
+        duration_s=duration,
+        warm_up_s=warm_up,
+        cool_down_s=cool_down,
+        objectives=slo or [],
+        find_max=find_max,
+        sweep=sweep,
+    )
+    settings = replace(settings, cap=cap, timeout_s=timeout, seed=seed, is_judged=judge, web=web)
+    if master is not None:
+        settings = replace(
+            settings, workers=master, has_own_workers=False, bind_host=master_host, bind_port=master_port
+        )
+    elif processes > 1:
+        settings = replace(settings, workers=processes)
+    names = load_formats_of(formats)
+    target = targets_of([name] if name else [], base_url, model, api_key_env, config)[0]
+    check_consent(target, config, has_consented=yes)
+    folder = _folder_for(f"{target.name}-load", out, is_one_of_many=False)
+    from harness.load.command import load_and_report
+
+    console = Console(no_color=no_color, highlight=False)
+    raise typer.Exit(
+        load_and_report(target, settings, dict(os.environ), folder, names, baseline, console, quiet=quiet)
+    )
 
 
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     formats: Annotated[
-        str, typer.Option("--format", help="Which reports, by commas.")
-    ] = "html,junit,markdown",
+        str | None, typer.Option("--format", help="Which reports, by commas; default: as the run wrote them.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to; default: into the run's folder.")
     ] = None,
@@ -240,7 +349,15 @@ def report(
     from harness import run
     from harness.asked import formats_of
 
-    names = formats_of(formats)
+    if (folder / "load.json").is_file():
+        from harness.load.asked import load_formats_of
+        from harness.load.recovery import rendered_again
+
+        names = load_formats_of(formats or "html,markdown,llmd")
+        for path in rendered_again(folder, out or folder, names):
+            typer.echo(path)
+        return
+    names = formats_of(formats or "html,junit,markdown")
     for path in reports.write(run.load(folder), run.load_exchanges(folder), out or folder, names):
         typer.echo(path)
 

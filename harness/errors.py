@@ -7,6 +7,7 @@ LikewiseError
 │   ├── MissingKeyError       the variable that should hold the key is not set
 │   ├── BadBaseUrlError       a base_url that no client could use
 │   ├── RunFolderError        a folder that holds no run that can be read
+│   ├── TraceError            a mistake in a trace of arrivals, with its line
 │   └── MissingExtraError     an optional package that this command needs
 └── NothingJudgedError    exit 3: the endpoint gave nothing to judge
 """
@@ -45,6 +46,10 @@ class BadBaseUrlError(UsageError):
 
 class RunFolderError(UsageError):
     """A folder that holds no run, or one that this version can't read."""
+
+
+class TraceError(UsageError):
+    """A mistake in a trace of arrivals; the message starts with `file:line:`."""
 
 
 class MissingExtraError(UsageError):

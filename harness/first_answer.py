@@ -36,16 +36,16 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
     response = exchange.response
     answered = f"{exchange.request.url} answered HTTP {response.status}"
     if response.status in {401, 403}:
-        raise NothingJudgedError(f"{answered}: {_said(response)}.", _key_advice(target))
+        raise NothingJudgedError(f"{answered}: {_said(response)}.", key_advice(target))
     if 300 <= response.status < 400:
         location = response.header("location") or "somewhere else"
         raise NothingJudgedError(f"{answered}, a redirect to {location}.", "Set base_url to where it leads.")
     if not response.body.strip():
-        raise NothingJudgedError(f"{answered} with an empty body.", _base_url_advice(target))
+        raise NothingJudgedError(f"{answered} with an empty body.", base_url_advice(target))
     if _is_html(response):
-        raise NothingJudgedError(f"{answered} with an HTML page.", _base_url_advice(target))
+        raise NothingJudgedError(f"{answered} with an HTML page.", base_url_advice(target))
     if response.status in {404, 405}:
-        raise NothingJudgedError(f"{answered}: {_said(response)}.", _base_url_advice(target, or_model=True))
+        raise NothingJudgedError(f"{answered}: {_said(response)}.", base_url_advice(target, or_model=True))
 
 
 def _said(response: Response) -> str:
@@ -60,13 +60,15 @@ def _is_html(response: Response) -> bool:
     return response.media_type == "text/html" or head.startswith((b"<!doctype html", b"<html"))
 
 
-def _key_advice(target: Target) -> str:
+def key_advice(target: Target) -> str:
+    """What to do when a key is refused."""
     if target.api_key_env is None:
         return "Name the variable that holds the key: --api-key-env, or api_key_env in likewise.toml."
     return f"Check the key in {target.api_key_env}; keys are often bound to a region, a project or a plan."
 
 
-def _base_url_advice(target: Target, *, or_model: bool = False) -> str:
+def base_url_advice(target: Target, *, or_model: bool = False) -> str:
+    """What to look at when no API stands where one should."""
     has_version = target.base_url.rstrip("/").endswith("/v1")
     hint = "" if has_version else f"; most end in /v1, as {target.base_url}/v1 would"
     model = f", and the model {target.model!r}" if or_model else ""

@@ -13,6 +13,7 @@ from typing import Any
 from harness import content, report, run
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import Difference, dialects, differences_of
+from harness.load import load_run
 from harness.rule import LEVELS, Rule
 from harness.scenario import PATHS, Ask, FollowUp, Http, Scenario
 from harness.stream_machine import CHAT, RESPONSES, ChatDefect, ResponseDefect, defect_name, markdown
@@ -39,7 +40,7 @@ def published_schemas() -> Mapping[str, dict[str, Any]]:
     """The JSON Schema of each JSON file that a run may hold, by the file's name."""
     formats = {chosen.FILENAME: chosen for chosen in report.formats().values()}
     made = {name: chosen.json_schema() for name, chosen in formats.items() if hasattr(chosen, "json_schema")}
-    return {"run.json": run.json_schema()} | {
+    return {"run.json": run.json_schema(), "load.json": load_run.json_schema()} | {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"https://likewise.dev/schemas/{name}",

@@ -362,6 +362,43 @@ def chat_signals(stream: ChunkStream) -> Iterator[Heard]:
         yield from _to_all(choices, ChoiceSignal.CLOSE)
 
 
+def chat_defects(payloads: Iterable[Object | str], *, is_whole: bool) -> frozenset[ChatDefect]:
+    """Which defects a chat stream shows, without their places: a tenth of what `walk` costs, for a load run.
+
+    A payload is a JSON object or the text `[DONE]`; `is_whole` says that the body was read to its end.
+    """
+    found: set[Enum] = set()
+
+    def go(state: Enum, signal: Enum) -> Enum:
+        move = CHAT[state][signal]
+        found.update(move.defects)
+        return move.to
+
+    def end(signal: ChoiceSignal) -> None:
+        choices.update({name: go(state, signal) for name, state in choices.items()})
+
+    stream: Enum = Chat.EMPTY
+    choices: dict[str, Enum] = {}
+    for payload in payloads:
+        if isinstance(payload, str):
+            stream = go(stream, ChatSignal.DONE)
+            end(ChoiceSignal.CLOSE)
+            continue
+        signal = _chunk_signal(payload)
+        if signal is not None:
+            stream = go(stream, signal)
+        if signal is ChatSignal.ERROR or signal is ChatSignal.FLAT_ERROR:
+            end(ChoiceSignal.ERROR)
+        for _, choice in objects(payload.get("choices"), ""):
+            name = repr(choice.get("index"))
+            for sign, _, _ in _delta_signals(choice):
+                choices[name] = go(choices.get(name, Choice.NEW), sign)
+    if is_whole:
+        go(stream, ChatSignal.END)
+        end(ChoiceSignal.CLOSE)
+    return frozenset(defect for defect in found if isinstance(defect, ChatDefect))
+
+
 def _to_all(
     choices: Mapping[str, Track],
     signal: ChoiceSignal,

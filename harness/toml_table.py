@@ -114,6 +114,22 @@ class Table:
             raise self.missing(key)
         return text
 
+    def integer(self, key: str, minimum: int, maximum: int) -> int | None:
+        """A whole number within bounds."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+            raise self.mistake((key,), f"a whole number from {minimum:,} to {maximum:,}")
+        return value
+
+    def flag(self, key: str) -> bool | None:
+        """True or false."""
+        value = self.values.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        raise self.mistake((key,), "true or false")
+
     def choice(self, key: str, choices: Collection[_Choice]) -> _Choice | None:
         """One of the choices."""
         value = self.values.get(key)

@@ -13,6 +13,7 @@ import pytest
 _ROOT = Path(__file__).parent.parent
 _PACKAGE = _ROOT / "harness"
 _SUITES = _ROOT / "suites"
+_CONTENT = (*_SUITES.rglob("*.py"), _ROOT / "loadtests" / "locustfile.py")
 
 _ALLOWED: Mapping[str, tuple[str, ...]] = {
     "harness.wire": ("harness.wire",),
@@ -33,6 +34,23 @@ _TOP = (
     "harness.plugin",
 )
 
+_LOADERS = ("harness.load.clients", "harness.load.command", "harness.load.engine", "harness.load.session")
+
+_FIGURES = (
+    "harness.load.arrivals",
+    "harness.load.difference",
+    "harness.load.histogram",
+    "harness.load.judging",
+    "harness.load.load_run",
+    "harness.load.metrics",
+    "harness.load.objectives",
+    "harness.load.record",
+    "harness.load.search",
+    "harness.load.verdicts",
+    "harness.load.workload",
+)
+"""Of a load run, what is a function of its input alone."""
+
 _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "harness.evidence": _TOP,
     "harness.rule": _TOP,
@@ -45,7 +63,10 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
         "harness.clients.raw",
         "harness.clients.openai_sdk",
         "harness.clients.langchain",
+        *_LOADERS,
     ),
+    "harness.load": ("harness.endpoint",),
+    **dict.fromkeys(_FIGURES, (*_TOP, *_LOADERS)),
 }
 """What a room must never import: whatever asks or draws is of no use to what judges."""
 
@@ -74,6 +95,9 @@ _SLOW = (
     "starlette",
     "uvicorn",
     "jsonschema",
+    "numpy",
+    "scipy",
+    "vl_convert",
 )
 
 
@@ -141,9 +165,9 @@ def test_a_suite_reads_evidence_and_nothing_else(path: Path) -> None:
     assert [name for name in foreign if not _is_in(name, _SUITES_MAY_IMPORT)] == []
 
 
-def test_every_module_is_imported_by_another_or_by_a_suite_or_is_an_entry_point() -> None:
+def test_every_module_is_imported_by_another_or_by_content_or_is_an_entry_point() -> None:
     imported = {
-        *(target for path in (*_modules().values(), *_SUITES.rglob("*.py")) for target in _imports(path)),
+        *(target for path in (*_modules().values(), *_CONTENT) for target in _imports(path)),
         *(module for package in _modules() for module in _discovered(package)),
     }
     packages = {name.rpartition(".")[0] for name in _modules()}

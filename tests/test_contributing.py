@@ -17,7 +17,7 @@ from harness.endpoint.server import running
 from tests.servers import says, server, sized
 
 _ROOT = Path(__file__).parent.parent
-_COPIED = ("harness", "suites", "reports/templates", "tests/__init__.py", "tests/servers.py")
+_COPIED = ("harness", "suites", "loadtests", "reports/templates", "tests/__init__.py", "tests/servers.py")
 _COPIED_TESTS = ("tests/suites/__init__.py", "tests/suites/conftest.py")
 _BLOCK = re.compile(r"^```(\w+) title=(\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -108,6 +108,7 @@ def test_every_example_is_run() -> None:
         "harness/report/tsv.py",
         "harness/dialects/dashscope.toml",
         "suites/deviations.toml",
+        "loadtests/workloads/haiku.toml",
     }
 
 
@@ -171,3 +172,13 @@ def test_the_row_stands_in_the_rulebook(project: Project) -> None:
     (project.root / "docs").mkdir()
     assert project.python("-m", "harness.rulebook").returncode == 0
     assert "cn-clock-local" in (project.root / "docs" / "deviations.md").read_text(encoding="utf-8")
+
+
+def test_the_workload_is_found_and_asks_something_else_each_time(project: Project) -> None:
+    script = (
+        "from harness.load.workload import load_workload\n"
+        "haiku = load_workload('haiku')\n"
+        "print(len({str(haiku.request('run', 1, n).params['messages']) for n in range(20)}))"
+    )
+    asked = project.python("-c", script)
+    assert asked.stdout.strip() == "20", asked.stderr

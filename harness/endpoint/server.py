@@ -7,7 +7,6 @@ answer becomes bytes, the pauses are waited for, and the log is told when each w
 import asyncio
 import itertools
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -25,19 +24,17 @@ from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire, encode
 from harness.endpoint.departure import Asked
 from harness.endpoint.dialects import DIALECTS
 from harness.endpoint.handlers import HANDLERS, Handler, Incoming
+from harness.endpoint.listening import QUEUE, listening
 from harness.endpoint.log import Log, Sent
 from harness.endpoint.pace import pace
 from harness.endpoint.refusal import Refusal
 from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
 from harness.endpoint.stamp import Stamp
-from harness.errors import UsageError
 
 LARGEST_BODY_BYTES = 26_214_400
 _CLIENT_ID_LENGTH = 512
 _GRACE_S = 1
-_QUEUE = 2048
-"""How many connections may wait to be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +238,7 @@ def running(
     Port 0 takes a free one. Requests that are under way at the end get one second. Raises `UsageError` when
     the port is in use or the log can't be written.
     """
-    with log.opened(settings.log) as records, _listening(host, port) as listener:
+    with log.opened(settings.log) as records, listening(host, port) as listener:
         server = _server(settings, records)
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="likewise-endpoint", daemon=True
@@ -261,7 +258,7 @@ def _server(settings: Settings, records: Log | None) -> uvicorn.Server:
         App(settings, records),
         loop="asyncio",  # its transports write at once, so that one write is one segment and its time is true
         http="h11",
-        backlog=_QUEUE,
+        backlog=QUEUE,
         ws="none",
         lifespan="off",
         log_level="critical",
@@ -270,24 +267,6 @@ def _server(settings: Settings, records: Log | None) -> uvicorn.Server:
         timeout_graceful_shutdown=_GRACE_S,
     )
     return uvicorn.Server(config)
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket, closed at the end. Clients that come before the server wait in its queue."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, events wait for 40 ms
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(_QUEUE)
-        except (OSError, OverflowError) as error:
-            raise UsageError(
-                f"The endpoint can't listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.",
-                "Choose another port, or 0 for a free one.",
-            ) from None
-        yield listener
 
 
 def _address(settings: Settings, host: str, port: int) -> Address:

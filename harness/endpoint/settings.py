@@ -95,7 +95,7 @@ class Settings:
         return tuple(known[name] for name in self.faults)
 
 
-def _duration_ms(text: str) -> float:
+def duration_ms(text: str) -> float:
     """Milliseconds of a duration like `20ms` or `1.5s`; a bare 0 is allowed."""
     if text == "0":
         return 0.0
@@ -131,8 +131,8 @@ def _seed(text: str) -> dict[str, float | int | str]:
 
 
 _READERS: Mapping[str, Callable[[str], dict[str, float | int | str]]] = {
-    "ttft": lambda text: {"first_token_ms": _duration_ms(text)},
-    "itl": lambda text: {"inter_token_ms": _duration_ms(text)},
+    "ttft": lambda text: {"first_token_ms": duration_ms(text)},
+    "itl": lambda text: {"inter_token_ms": duration_ms(text)},
     "jitter": _jitter,
     "seed": _seed,
 }

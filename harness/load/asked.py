@@ -1,0 +1,121 @@
+"""What the user wants of a load run, read from the words of the command line; patches and asks nothing."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.asked import modes_of, words
+from harness.errors import UsageError
+from harness.load.arrivals import parse_schedule
+from harness.load.objectives import Objective, parse_objectives
+from harness.load.probe import is_loopback
+from harness.load.search import parse_levels
+from harness.load.workload import Workload, load_workload
+from harness.report.load import formats
+from harness.scenario import Mode
+from harness.target import Target
+from harness.target import load as load_targets
+
+CLIENTS = ("raw", "openai", "langchain")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """What is asked, how, and by how many processes.
+
+    `workers` is how many workers a master on this machine waits for, and starts itself where
+    `has_own_workers`.
+    """
+
+    workload: Workload
+    schedule: str
+    clients: tuple[str, ...]
+    mode: Mode
+    duration_s: float
+    warm_up_s: float
+    cool_down_s: float
+    seed: int = 0
+    cap: int | None = None
+    timeout_s: float = 300.0
+    objectives: tuple[Objective, ...] = ()
+    search: tuple[Objective, ...] = ()
+    levels: tuple[float, ...] = ()
+    is_judged: bool = True
+    workers: int = 0
+    has_own_workers: bool = True
+    bind_host: str = "127.0.0.1"
+    bind_port: int = 0
+    web: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be meant."""
+        if self.duration_s <= self.warm_up_s + self.cool_down_s:
+            raise UsageError(
+                f"Of {self.duration_s:g} s, warm-up and cool-down leave nothing to measure.",
+                "Give a longer --duration, or shorter --warm-up and --cool-down.",
+            )
+        if unknown := [name for name in self.clients if name not in CLIENTS]:
+            raise UsageError(
+                f"There is no client {unknown[0]!r} for load.", f"Choose from {', '.join(CLIENTS)}."
+            )
+
+
+def settings_of(
+    *,
+    workload: str,
+    arrivals: str,
+    clients: str,
+    mode: str,
+    duration_s: float,
+    warm_up_s: float,
+    cool_down_s: float,
+    objectives: Sequence[str],
+    find_max: str | None,
+    sweep: str | None,
+) -> LoadSettings:
+    """Settings from the words of a command line; the objectives are the workload's where none are given."""
+    modes = modes_of(mode)
+    if len(modes) > 1:
+        raise UsageError("A load run has one mode.", "Choose plain or stream.")
+    if find_max and sweep:
+        raise UsageError("Either --find-max or --sweep, not both.", "Leave one of them out.")
+    names = words(clients)
+    if (find_max or sweep) and len(names) > 1:
+        raise UsageError("A search or a sweep goes by one client.", "Name one with --clients.")
+    asked = load_workload(workload)
+    parse_schedule(arrivals)
+    return LoadSettings(
+        asked,
+        arrivals,
+        names,
+        modes[0] if asked.operation != "embeddings" else Mode.PLAIN,
+        duration_s,
+        warm_up_s,
+        cool_down_s,
+        objectives=parse_objectives(objectives) or asked.objectives,
+        search=parse_objectives(words(find_max)) if find_max else (),
+        levels=parse_levels(sweep) if sweep else (),
+    )
+
+
+def check_consent(target: Target, config: Path | None, *, has_consented: bool) -> None:
+    """Raise UsageError for load on somebody's endpoint that nobody has agreed to; asks where it can."""
+    is_own = target.starts is not None or is_loopback(target.base_url)
+    if is_own or has_consented or target.name in load_targets(config):
+        return
+    question = f"{target.base_url} is not on this machine and not named in likewise.toml."
+    if sys.stdin.isatty():
+        sys.stdout.write(f"{question} Make load there? [y/N] ")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    raise UsageError(question, "Add --yes, or name it in likewise.toml, if you may make load there.")
+
+
+def load_formats_of(names: str) -> tuple[str, ...]:
+    """Report formats of load runs from a comma-separated list."""
+    unknown = [name for name in words(names) if name not in formats()]
+    if unknown:
+        raise UsageError(f"There is no format {unknown[0]!r}.", f"Choose from {', '.join(formats())}.")
+    return words(names)

@@ -1,0 +1,46 @@
+"""The clients that make load: raw HTTP on gevent's sockets, the OpenAI SDK, langchain_openai.
+
+A client is a module here with a mapping `CLIENTS` of names to functions that, given an endpoint, give what
+opens a client for each user. SDKs are imported when a client is asked for, not before.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Protocol
+
+from harness.clients import Connection as Endpoint
+from harness.load.received import Due, Taken
+from harness.scenario import Mode
+
+
+class LoadClient(Protocol):
+    """One user's client: a request at a time. `perform` raises nothing that an endpoint could cause."""
+
+    def perform(self, due: Due, mode: Mode) -> Taken:
+        """Ask, and take the answer to its end."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+OpenClient = Callable[[], LoadClient]
+
+
+@cache
+def clients() -> Mapping[str, Callable[[Endpoint], OpenClient]]:
+    """Every client by name."""
+    modules = (
+        importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+    )
+    return {name: client for module in modules for name, client in getattr(module, "CLIENTS", {}).items()}
+
+
+def body_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
+    """The JSON body of a request, with the usage asked for where it streams."""
+    operation = due.request.operation
+    body: dict[str, object] = {"model": endpoint.model_for(operation), **due.request.params}
+    if mode is Mode.STREAM and operation != "embeddings":
+        return {**body, "stream": True, "stream_options": {"include_usage": True}}
+    return body

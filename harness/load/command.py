@@ -1,0 +1,342 @@
+"""A load run from end to end: start the target, probe it, make the load, keep what came in a folder.
+
+Nothing but `likewise load` imports this: what it stands on patches the process for gevent.
+"""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import gevent
+import locust  # noqa: F401  # it patches the process, which has to come before what imports ssl
+from gevent.event import Event
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from harness import __version__
+from harness.check import now, started
+from harness.clients import Connection as Endpoint
+from harness.clients import isolated_environment
+from harness.errors import NothingJudgedError, UsageError
+from harness.load import load_run
+from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
+from harness.load.asked import LoadSettings
+from harness.load.engine import WORKER_KEY, Made, Master, Progress, make_alone
+from harness.load.job import Job
+from harness.load.live import line
+from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
+from harness.load.metrics import ClientFigures, figures, timeline
+from harness.load.probe import probe
+from harness.load.search import Step, find_max, sweep
+from harness.load.verdicts import verdicts
+from harness.report.load import summary, write
+from harness.run import Environment, TargetSummary
+from harness.target import Target
+
+_LIBRARIES = {"raw": "gevent", "openai": "openai", "langchain": "langchain-openai"}
+
+
+def load_and_report(
+    target: Target,
+    settings: LoadSettings,
+    environ: Mapping[str, str],
+    folder: Path,
+    formats: Sequence[str],
+    baseline: Path | None,
+    console: Console,
+    *,
+    quiet: bool,
+) -> int:
+    """Make the load, write its reports, print what its user needs to know, and give the exit code."""
+    before = None if baseline is None else load_run.load(baseline)
+    with Live(console=console, auto_refresh=False, transient=True) as display:
+
+        def show(name: str, duration_s: float, progress: Progress) -> None:
+            if console.is_terminal and not quiet:
+                display.update(Text(line(name, duration_s, progress)), refresh=True)
+
+        run = load(target, settings, environ, folder, show)
+    if before is not None:
+        run = load_run.compared(run, before)
+        load_run.save(run, folder)
+    paths = write(run, folder, formats)
+    console.print(summary.headline(run), markup=False, soft_wrap=True)
+    if not quiet:
+        for client in run.clients:
+            for name, value in summary.facts(client):
+                console.print(f"  {name:<20} {value}", markup=False, soft_wrap=True)
+        for path in paths:
+            console.print(path, markup=False, soft_wrap=True)
+    return run.exit_code
+
+
+def load(
+    target: Target,
+    settings: LoadSettings,
+    environ: Mapping[str, str],
+    folder: Path,
+    show: Callable[[str, float, Progress], None],
+) -> LoadRun:
+    """Make the load and keep the run; Ctrl-C ends it early with what there is."""
+    stop = Event()
+    began = now()
+    with ExitStack() as stack:
+        stack.enter_context(_stopped_by_ctrl_c(stop))
+        stack.enter_context(isolated_environment())
+        at, endpoint = stack.enter_context(_started(target, environ))
+        jobs = [_job(at, settings, client) for client in settings.clients]
+        for job in jobs:
+            probe(job, at, endpoint.key)
+        plan = Plan(
+            settings.schedule,
+            settings.seed,
+            settings.duration_s,
+            settings.warm_up_s,
+            settings.cool_down_s,
+            settings.cap,
+        )
+        unfinished = _run(at, settings, plan, began)
+        load_run.save(unfinished, folder)
+        make = stack.enter_context(_maker(settings, endpoint.key, folder, show, stop))
+        finished = _measured(unfinished, settings, jobs, make, stop)
+    finished = replace(finished, finished=now())
+    load_run.save(finished, folder)
+    return finished
+
+
+Make = Callable[[Job], Made]
+
+
+def _measured(run: LoadRun, settings: LoadSettings, jobs: Sequence[Job], make: Make, stop: Event) -> LoadRun:
+    if settings.search or settings.levels:
+        return _curve(run, settings, jobs[0], make)
+    made = [make(job) for job in jobs if not stop.is_set()]
+    told = [_figures(one) for one in made]
+    return replace(
+        run,
+        is_complete=len(made) == len(jobs) and all(one.is_complete for one in made),
+        clients=told,
+        timeline=[moment for one in made for moment in timeline(one.tally)],
+        objectives=[verdict for one in told for verdict in verdicts(settings.objectives, one)],
+        workers=[worker for one in made for worker in one.workers],
+        notes=[note for one in made for note in _notes(one)],
+    )
+
+
+def _notes(made: Made) -> Iterator[str]:
+    dead = [worker.name for worker in made.workers if worker.has_died]
+    if dead:
+        yield (
+            f"Of {len(made.workers)} workers, {len(dead)} died ({', '.join(dead)}). From then on the load "
+            "was less than asked: the figures are those of the others and what the dead had told."
+        )
+
+
+def _figures(made: Made) -> ClientFigures:
+    until_s = None if made.is_complete else made.ended_s
+    return figures(made.tally, until_s=until_s, cpu_share=made.cpu_share)
+
+
+def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make) -> LoadRun:
+    """Measure level after level: those that were asked for, or those that a search wants."""
+    schedule = parse_schedule(settings.schedule)
+    is_whole = isinstance(schedule, ClosedLoop)
+    last: list[Made] = []
+
+    def measure(level: float) -> ClientFigures:
+        word = word_of(at_rate(schedule, level))
+        step = replace(job, arrivals=word, run_id=f"{job.run_id}-{len(last)}")
+        last.append(make(step))
+        return _figures(last[-1])
+
+    unit: load_run.LevelUnit = "users" if is_whole else "requests/s"
+    if settings.search:
+        found = find_max(measure, settings.search, level_of(schedule), is_whole=is_whole)
+        curve = Curve(unit, list(found.steps), found.level, found.sentence)
+    else:
+        steps: tuple[Step, ...] = sweep(measure, settings.levels, settings.objectives)
+        curve = Curve(unit, list(steps))
+    return replace(
+        run,
+        is_complete=all(one.is_complete for one in last),
+        clients=[curve.steps[-1].figures],
+        timeline=timeline(last[-1].tally),
+        curve=curve,
+        workers=last[-1].workers,
+        notes=[note for one in last for note in _notes(one)],
+    )
+
+
+def level_of(schedule: Schedule) -> float:
+    """The rate or the number of users of a schedule that has one."""
+    if isinstance(schedule, ClosedLoop):
+        return float(schedule.users)
+    return schedule.pieces[0].from_per_s if isinstance(schedule, OpenLoop) else 1.0
+
+
+def word_of(schedule: Schedule) -> str:
+    """The word that `parse_schedule` reads as this schedule of one level."""
+    match schedule:
+        case ClosedLoop(users):
+            return f"users:{users}"
+        case OpenLoop("gamma", (piece, *_), variation):
+            return f"gamma({variation:.6f}):{piece.from_per_s:.6f}"
+        case OpenLoop(spacing, (piece, *_)):
+            return f"{spacing}:{piece.from_per_s:.6f}"
+        case _:
+            raise UsageError("A trace has no level to change.", "Leave --sweep and --find-max out.")
+
+
+def _job(target: Target, settings: LoadSettings, client: str) -> Job:
+    schedule = parse_schedule(settings.schedule)
+    return Job(
+        run_id=uuid.uuid4().hex[:12],
+        base_url=target.base_url,
+        model=target.model,
+        embedding_model=target.embedding_model,
+        api_key_env=target.api_key_env,
+        target=target.name,
+        dialect=target.dialect,
+        client=client,
+        mode=settings.mode,
+        workload_name=settings.workload.name,
+        workload_source=settings.workload.source,
+        arrivals=settings.schedule,
+        trace=list(schedule.rows) if isinstance(schedule, TraceReplay) else None,
+        seed=settings.seed,
+        duration_s=settings.duration_s,
+        warm_up_s=settings.warm_up_s,
+        cool_down_s=settings.cool_down_s,
+        cap=settings.cap,
+        timeout_s=settings.timeout_s,
+        objectives=[str(objective) for objective in settings.search or settings.objectives],
+        is_judged=settings.is_judged,
+    )
+
+
+def _run(target: Target, settings: LoadSettings, plan: Plan, began: str) -> LoadRun:
+    """The run before anything has been measured."""
+    workload = settings.workload
+    return LoadRun(
+        schema=load_run.SCHEMA,
+        target=TargetSummary(target.name, target.base_url, target.model, target.dialect),
+        workload=WorkloadSummary(workload.name, workload.sentence, workload.operation, workload.source),
+        plan=plan,
+        started=began,
+        finished=began,
+        is_complete=False,
+        environment=Environment(
+            likewise=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(terse=True),
+            clients={name: _version(name) for name in settings.clients},
+        ),
+        clients=[],
+        timeline=[],
+    )
+
+
+def _version(client: str) -> str:
+    library = _LIBRARIES.get(client, client)
+    try:
+        return f"{library} {metadata.version(library)}"
+    except metadata.PackageNotFoundError:
+        return library
+
+
+@contextmanager
+def _maker(
+    settings: LoadSettings,
+    key: str,
+    folder: Path,
+    show: Callable[[str, float, Progress], None],
+    stop: Event,
+) -> Iterator[Make]:
+    """What makes the load of a job: this process, or workers under it."""
+    if not settings.workers:
+        yield lambda job: make_alone(job, key, folder, _shown(job, show), stop, settings.web)
+        return
+    master = Master(settings.workers, settings.bind_host, settings.bind_port, settings.web)
+    own: list[subprocess.Popen[bytes]] = []
+    try:
+        if settings.has_own_workers:
+            own = [_worker(master.port, folder, key) for _ in range(settings.workers)]
+        master.await_workers(lambda: all(child.poll() is None for child in own), stop)
+        yield lambda job: master.make(job, _shown(job, show), stop)
+    finally:
+        master.quit()
+        for child in own:
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _shown(job: Job, show: Callable[[str, float, Progress], None]) -> Callable[[Progress], None]:
+    return lambda progress: show(f"{job.target} by {job.client}", job.duration_s, progress)
+
+
+def _worker(port: int, folder: Path, key: str) -> subprocess.Popen[bytes]:
+    """A worker in a process of its own, which Ctrl-C does not reach: the master ends it."""
+    options = ("--master-host", "127.0.0.1", "--master-port", str(port), "--out", str(folder))
+    return subprocess.Popen(  # noqa: S603  # this project's own command
+        _command("load", "--worker", *options),
+        env={**os.environ, WORKER_KEY: key},
+        start_new_session=True,
+    )
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+
+
+@contextmanager
+def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
+    """The first Ctrl-C ends the load, the second one the process."""
+
+    def on_interrupt() -> None:
+        stop.set()
+        handler.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    handler = gevent.signal_handler(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        handler.cancel()
+
+
+@contextmanager
+def _started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target, Endpoint]]:
+    """The target with its address.
+
+    The reference endpoint gets a process of its own, so that it takes nothing from what measures it.
+    """
+    if target.starts != "reference":
+        with started(target, environ) as (at, endpoint):
+            yield at, endpoint
+        return
+    options = ["serve", "--port", "0", "--dialect", target.dialect, "--latency", "ttft=50ms,itl=10ms"]
+    child = subprocess.Popen(  # noqa: S603  # this project's own command
+        _command(*options), stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        words = (child.stdout.readline() if child.stdout else "").split()
+        if len(words) < 5:
+            raise NothingJudgedError(
+                "The reference endpoint did not start.", "Run `likewise serve` to see why."
+            )
+        at = replace(target, base_url=words[0])
+        yield at, Endpoint(at.base_url, at.model, words[4], at.embedding_model)
+    finally:
+        child.kill()
+        child.wait()

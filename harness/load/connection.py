@@ -1,0 +1,350 @@
+"""A connection that costs as little as can be while an answer streams in, on gevent and without its patches.
+
+The hub's own callback reads: it keeps the time and the bytes and looks for nothing but the answer's end. The
+greenlet that asked sleeps meanwhile, and is woken once every socket that is ready has been read.
+"""
+
+import errno
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent import monkey
+from gevent import socket as green
+from gevent.hub import Waiter
+
+from harness.load.arrival_clock import (
+    ANCILLARY_SIZE,
+    RawRead,
+    ask_for_stamps,
+    is_same,
+    realtime_ahead_ns,
+    stamp_of,
+)
+from harness.load.http_body import Chunks, Head, NotHttpError, dechunked, parsed_head
+from harness.load.received import End, Received
+
+_Socket: Any = monkey.get_original("socket", "socket")
+_READ_SIZE = 65536
+_END = b"0\r\n\r\n"
+_TRAILER_END = b"\r\n\r\n"
+
+
+class UnreachableError(Exception):
+    """No connection could be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an endpoint listens; its addresses are looked up once."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, base_url: str) -> "Origin":
+        """The origin of a URL."""
+        parts = urlsplit(base_url)
+        default = 443 if parts.scheme == "https" else 80
+        return cls(parts.scheme, parts.hostname or "", parts.port or default)
+
+    @cached_property
+    def addresses(self) -> list[Any]:
+        """Every address, as getaddrinfo gives them; raises UnreachableError where there is none."""
+        try:
+            return list(green.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            raise UnreachableError(f"{self.host}: {error.strerror or error}") from None
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext | None:
+        """The trust of the operating system, for https."""
+        return ssl.create_default_context() if self.scheme == "https" else None
+
+
+class Connection:
+    """One connection, for one request at a time."""
+
+    def __init__(self, origin: Origin, connect_s: float) -> None:
+        """Connect; raises UnreachableError."""
+        self.is_usable = True
+        self._hub = gevent.get_hub()
+        self._sock = _connected(origin, connect_s)
+        self._watcher = self._hub.loop.io(self._sock.fileno(), 1)
+        self._has_stamps = ask_for_stamps(self._sock)
+        self._tls: ssl.SSLObject | None = None
+        if origin.tls is not None:
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = origin.tls.wrap_bio(self._incoming, self._outgoing, server_hostname=origin.host)
+            self._shake_hands(connect_s)
+        self._connected_ns: int | None = time.monotonic_ns()
+
+    def close(self) -> None:
+        """Close the socket, at once and for good."""
+        self.is_usable = False
+        self._watcher.stop()
+        self._watcher.close()
+        self._sock.close()
+
+    def is_stale(self) -> bool:
+        """Whether the other side has closed an idle connection, or sent what nobody asked for."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def exchange(self, request: bytes, timeout_s: float) -> Received:
+        """Send a request and read the answer to its end."""
+        connected_ns, self._connected_ns = self._connected_ns, None
+        ahead_ns = realtime_ahead_ns()
+        reader = _Reader(self._receive, self._hub.loop.run_callback)
+        timer = self._hub.loop.timer(timeout_s)
+        timer.start(reader.end, End.TIMEOUT, f"no end within {timeout_s:g} s")
+        try:
+            if failed := self._send(request, timeout_s):
+                reader.end(End.RESET, failed)
+            sent_ns = time.monotonic_ns()
+            self._watcher.start(reader.readable)
+            if reader.ended is None:
+                reader.waiter.get()
+        except BaseException:
+            self.is_usable = False
+            raise
+        finally:
+            timer.close()
+            self._watcher.stop()
+        return self._received(reader, connected_ns, sent_ns, ahead_ns)
+
+    def _received(self, reader: "_Reader", connected_ns: int | None, sent_ns: int, ahead_ns: int) -> Received:
+        end, detail = reader.ended or (End.CUT, "")
+        self.is_usable = end is End.COMPLETE and reader.head is not None and reader.head.keeps_connection
+        has_stamps = self._has_stamps and is_same(ahead_ns, realtime_ahead_ns())
+        return Received(
+            connected_ns,
+            sent_ns,
+            reader.ended_ns,
+            end,
+            detail,
+            reader.head,
+            reader.reads,
+            ahead_ns if has_stamps else None,
+            reader.chunks,
+        )
+
+    def _receive(self) -> tuple[bytes, bytes]:
+        """Read what is there; raises BlockingIOError where nothing is, and OSError for a reset."""
+        if self._has_stamps:
+            data, ancillary, _, _ = self._sock.recvmsg(_READ_SIZE, ANCILLARY_SIZE)
+            stamp = stamp_of(ancillary)
+        else:
+            data, stamp = self._sock.recv(_READ_SIZE), b""
+        return (data if self._tls is None else self._decrypted(data)), stamp
+
+    def _decrypted(self, data: bytes) -> bytes:
+        """What the TLS records say; raises BlockingIOError while none is whole."""
+        assert self._tls is not None  # noqa: S101  # only called over TLS
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        plain: list[bytes] = []
+        try:
+            while piece := self._tls.read(_READ_SIZE):
+                plain.append(piece)
+        except ssl.SSLWantReadError:
+            if not plain:
+                raise BlockingIOError from None
+        except ssl.SSLZeroReturnError:
+            pass
+        except ssl.SSLEOFError:
+            pass
+        return b"".join(plain)
+
+    def _send(self, data: bytes, timeout_s: float) -> str:
+        """Send all of it; gives what went wrong, empty if nothing did."""
+        if self._tls is not None:
+            self._tls.write(data)
+            data = self._outgoing.read()
+        view = memoryview(data)
+        try:
+            while view:
+                try:
+                    view = view[self._sock.send(view) :]
+                except BlockingIOError:
+                    green.wait_write(self._sock.fileno(), timeout_s)
+        except OSError as error:
+            # the answer that explains it may be there to read, as with a 413
+            return "" if isinstance(error, BrokenPipeError | ConnectionResetError) else str(error)
+        return ""
+
+    def _shake_hands(self, timeout_s: float) -> None:
+        assert self._tls is not None  # noqa: S101  # only called over TLS
+        while True:
+            try:
+                self._tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                done = False
+            except ssl.SSLError as error:
+                self.close()
+                raise UnreachableError(f"TLS: {error.reason or error}") from None
+            self._send_raw(self._outgoing.read())
+            if done:
+                return
+            self._read_for_handshake(timeout_s)
+
+    def _send_raw(self, data: bytes) -> None:
+        if data:
+            self._sock.send(data)
+
+    def _read_for_handshake(self, timeout_s: float) -> None:
+        try:
+            green.wait_read(self._sock.fileno(), timeout_s)
+            data = self._sock.recv(_READ_SIZE)
+        except OSError as error:
+            self.close()
+            raise UnreachableError(f"TLS: {error}") from None
+        if not data:
+            self.close()
+            raise UnreachableError("TLS: the connection ended in the handshake")
+        self._incoming.write(data)
+
+
+class _Reader:
+    """The reading of one answer by the hub: keeps what comes, and looks for its end."""
+
+    __slots__ = (
+        "_body_left",
+        "_defer",
+        "_receive",
+        "_tail",
+        "chunks",
+        "ended",
+        "ended_ns",
+        "head",
+        "reads",
+        "waiter",
+    )
+
+    def __init__(
+        self,
+        receive: Callable[[], tuple[bytes, bytes]],
+        defer: Callable[..., object],
+    ) -> None:
+        self._receive, self._defer = receive, defer
+        self.waiter: Waiter[None] = Waiter()
+        self.reads: list[RawRead] = []
+        self.head: Head | None = None
+        self.chunks: Chunks | None = None
+        self.ended: tuple[End, str] | None = None
+        self.ended_ns = 0
+        self._tail: bytes | None = None
+        self._body_left: int | None = None
+
+    def readable(self) -> None:
+        """Called by the hub whenever there is something to read."""
+        try:
+            data, stamp = self._receive()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.end(End.RESET, error.strerror or str(error))
+            return
+        self.reads.append((time.monotonic_ns(), stamp, data))
+        if self._tail is not None and data and not data.endswith(self._tail) and len(data) >= len(self._tail):
+            return
+        self._look_for_end(data)
+
+    def end(self, end: End, detail: str) -> None:
+        """Take no more, and wake whoever waits."""
+        if self.ended is None:
+            self.ended, self.ended_ns = (end, detail), time.monotonic_ns()
+            self._defer(self.waiter.switch, None)
+
+    def _look_for_end(self, data: bytes) -> None:
+        if not data:
+            self.reads.pop()
+            self._end_of_connection()
+        elif self.head is None:
+            self._look_for_head()
+        elif self._body_left is not None:
+            self._body_left -= len(data)
+            if self._body_left <= 0:
+                self.end(End.COMPLETE, "")
+        elif self._tail is not None:
+            self._look_for_last_chunk(self.head)
+
+    def _look_for_head(self) -> None:
+        raw = self._raw()
+        try:
+            self.head = parsed_head(raw)
+        except NotHttpError as error:
+            self.end(End.NOT_HTTP, str(error))
+            return
+        if self.head is None:
+            return
+        if self.head.is_chunked:
+            self._tail = _TRAILER_END if self.head.has_trailer else _END
+            self._look_for_last_chunk(self.head)
+        elif self.head.length is not None:
+            self._body_left = self.head.length - (len(raw) - self.head.size)
+            if self._body_left <= 0:
+                self.end(End.COMPLETE, "")
+
+    def _look_for_last_chunk(self, head: Head) -> None:
+        tail = b"".join(data for _, _, data in self.reads[-len(_END) :])
+        if self._tail is None or not tail.endswith(self._tail):
+            return
+        try:
+            chunks = dechunked(self._raw(), head.size)
+            if chunks.is_whole:
+                self.chunks = chunks
+                self.end(End.COMPLETE, "")
+        except NotHttpError as error:
+            self.end(End.NOT_HTTP, str(error))
+
+    def _end_of_connection(self) -> None:
+        if self.head is None:
+            self.end(End.CUT, "the connection ended before the answer began")
+        elif self._tail is None and self._body_left is None:
+            self.end(End.COMPLETE, "")
+        else:
+            self.end(End.CUT, "the connection ended before the body did")
+
+    def _raw(self) -> bytes:
+        return b"".join([data for _, _, data in self.reads])
+
+
+def _connected(origin: Origin, connect_s: float) -> Any:
+    """A socket with a standing TCP connection, that never blocks; raises UnreachableError."""
+    reason = "no address"
+    for family, kind, protocol, _, address in origin.addresses:
+        sock = _Socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(address)
+            if code == errno.EINPROGRESS:
+                green.wait_write(sock.fileno(), connect_s)
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code == 0:
+                return sock
+            reason = os.strerror(code)
+        except TimeoutError:
+            reason = f"no connection within {connect_s:g} s"
+        except BaseException:
+            sock.close()
+            raise
+        sock.close()
+    raise UnreachableError(reason)

@@ -1,0 +1,376 @@
+"""Load by Locust: its runner has the users, its events the statistics, its protocol the workers.
+
+Importing this module imports Locust, which patches the process for gevent. So it is imported by what does
+nothing but make load, and there before anything that waits on a socket.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust import User, constant, task
+from locust.env import Environment
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+
+from harness.clients import isolated_environment
+from harness.errors import LikewiseError, NothingJudgedError, UsageError
+from harness.load.arrivals import ClosedLoop
+from harness.load.clients import LoadClient
+from harness.load.job import NS, Job
+from harness.load.load_run import Worker
+from harness.load.metrics import Tally
+from harness.load.record import RequestRecord
+from harness.load.session import Session, Share
+from harness.target import PLACEHOLDER_KEY, key_of
+
+_JOB, _READY, _BEGIN, _TALLY, _DONE = (
+    f"likewise_{name}" for name in ("job", "ready", "begin", "tally", "done")
+)
+WORKER_KEY = "LIKEWISE_WORKER_KEY"
+"""The variable in which workers on the master's own machine get the key that it has resolved."""
+
+_HEAD_START_S = 0.3
+_CONNECT_S = 60
+_SILENCE_S = 10
+"""How long a worker may be silent before it counts as dead."""
+
+
+class LoadEnvironment(Environment):
+    """Locust's environment, with the session whose requests its users ask."""
+
+    likewise_session: Session
+
+
+class RequestFailedError(Exception):
+    """How a failed request appears in Locust's own statistics."""
+
+
+class LoadUser(User):
+    """One user of a closed loop, or the one that keeps the schedule of an open loop."""
+
+    wait_time = constant(0)
+    client: LoadClient
+
+    def on_start(self) -> None:
+        """Open a client."""
+        session: Session = self.environment.likewise_session
+        if not session.is_open:
+            self.client = session.open_client()
+
+    def on_stop(self) -> None:
+        """Close it."""
+        session: Session = self.environment.likewise_session
+        if not session.is_open:
+            self.client.close()
+
+    @task
+    def ask(self) -> None:
+        """Ask what is due next."""
+        session: Session = self.environment.likewise_session
+        if session.is_open:
+            session.dispatch()
+        else:
+            session.ask(self.client)
+
+
+def fire(environment: Any, record: RequestRecord) -> None:
+    """Tell Locust of a request, so that its statistics and its page show it."""
+    failed = None if record.is_ok else RequestFailedError(f"{record.outcome.value}: {record.detail}")
+    shared = {"request_type": record.client, "response_length": 0, "context": {}, "exception": failed}
+    if record.is_ok and record.first_output_ns is not None:
+        ttft_ms = (record.first_output_ns - record.due_ns) / 1e6
+        environment.events.request.fire(name="chat TTFT", response_time=ttft_ms, **shared)
+    total_ms = (record.ended_ns - record.due_ns) / 1e6
+    environment.events.request.fire(name="chat total", response_time=total_ms, **shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a run stands."""
+
+    elapsed_s: float
+    in_flight: int
+    workers: int
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The load that was made of a job."""
+
+    tally: Tally
+    workers: list[Worker]
+    cpu_share: float
+    is_complete: bool
+    ended_s: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def make_alone(
+    job: Job, key: str, folder: Path, on_progress: OnProgress, stop: Event, web: int | None
+) -> Made:
+    """Make the load of a job in this process; ends early, with what there is, once `stop` is set."""
+    environment = LoadEnvironment(user_classes=[LoadUser], host=job.base_url)
+    runner = environment.create_local_runner()
+    with _page(environment, web):
+        session = Session(job, key, Share(), folder, lambda record: fire(environment, record))
+        environment.likewise_session = session
+        session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
+        users = _users(job)
+        runner.start(users, spawn_rate=max(users, 1))
+        deadline_s = _HEAD_START_S + job.duration_s + job.timeout_s
+        while not session.is_over.is_set() and not stop.is_set() and _elapsed_s(session) < deadline_s:
+            gevent.wait([session.is_over, stop], timeout=1, count=1)
+            on_progress(Progress(_elapsed_s(session), session.in_flight, 1, session.tally))
+        return _ended(session, runner, is_complete=session.is_over.is_set() and not stop.is_set())
+
+
+def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
+    ended_s, cpu_share = _elapsed_s(session), session.cpu_share
+    session.finish()
+    runner.quit()
+    return Made(session.tally, [Worker("1", _requests(session.tally))], cpu_share, is_complete, ended_s)
+
+
+def _requests(tally: Tally) -> int:
+    return sum(tally.outcomes.values()) + tally.outside
+
+
+def _elapsed_s(session: Session) -> float:
+    return (time.monotonic_ns() - session.tally.started_ns) / NS
+
+
+def _users(job: Job) -> int:
+    schedule = job.schedule
+    return schedule.users if isinstance(schedule, ClosedLoop) else 1
+
+
+@contextmanager
+def _page(environment: Any, port: int | None) -> Iterator[None]:
+    """Locust's own page, where a port is given."""
+    if port is None:
+        yield
+        return
+    page = environment.create_web_ui("127.0.0.1", port)
+    try:
+        yield
+    finally:
+        page.stop()
+
+
+# --- the master ---
+
+
+@dataclass(slots=True)
+class _Part:
+    """What the master knows of a worker."""
+
+    index: int
+    tally: Tally | None = None
+    in_flight: int = 0
+    cpu_share: float = 0.0
+    is_ready: bool = False
+    is_done: bool = False
+    is_complete: bool = False
+    has_died: bool = False
+    heard_ns: int = field(default_factory=time.monotonic_ns)
+
+
+class Master:
+    """Has workers make load, one job after another, and merges what they have measured."""
+
+    def __init__(self, workers: int, host: str, port: int, web: int | None) -> None:
+        """Listen for workers; raises UsageError where that can't be done."""
+        _check_port(host, port)
+        self._environment = LoadEnvironment(user_classes=[LoadUser])
+        self._runner: MasterRunner = self._environment.create_master_runner(host, port)
+        self._workers = workers
+        self._parts: dict[str, _Part] = {}
+        self._error = ""
+        for message, listener in ((_READY, self._on_ready), (_TALLY, self._on_tally), (_DONE, self._on_done)):
+            self._runner.register_message(message, listener)
+        self._page = ExitStack()
+        self._page.enter_context(_page(self._environment, web))
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._runner.server.port)
+
+    def await_workers(self, are_alive: Callable[[], bool], stop: Event) -> None:
+        """Wait until all workers are there; raises NothingJudgedError when they don't come."""
+        until_s = time.monotonic() + _CONNECT_S
+        while len(self._runner.clients.ready) < self._workers:
+            if time.monotonic() > until_s or not are_alive() or stop.is_set():
+                raise NothingJudgedError(
+                    f"Only {len(self._runner.clients.ready)} of {self._workers} workers came.",
+                    "Start each with `likewise load --worker --master-host` and this machine's address.",
+                )
+            stop.wait(0.05)
+
+    def make(self, job: Job, on_progress: OnProgress, stop: Event) -> Made:
+        """Make the load of a job; a worker that dies on the way leaves what it had told."""
+        ids = sorted(client.id for client in self._runner.clients.ready)[: self._workers]
+        self._parts = {client_id: _Part(index) for index, client_id in enumerate(ids)}
+        for client_id, part in self._parts.items():
+            sent = {"job": job.to_json(), "worker": part.index, "workers": len(ids)}
+            self._runner.send_message(_JOB, sent, client_id)
+        self._wait_for(lambda part: part.is_ready, _CONNECT_S, stop)
+        if self._error:
+            raise NothingJudgedError(f"A worker can't make load: {self._error}", "Mend it there.")
+        self._runner.send_message(_BEGIN, {"in_s": _HEAD_START_S})
+        self._environment.host = job.base_url
+        users = len(ids) if job.is_open else _users(job)
+        self._runner.start(users, spawn_rate=users)
+        began_ns = time.monotonic_ns() + round(_HEAD_START_S * NS)
+        while not stop.is_set() and not self._all(lambda part: part.is_done):
+            stop.wait(1)
+            elapsed_s = (time.monotonic_ns() - began_ns) / NS
+            on_progress(self._progress(job, elapsed_s))
+            if elapsed_s > job.duration_s + job.timeout_s:
+                break
+        ended_s = (time.monotonic_ns() - began_ns) / NS
+        is_complete = self._all(lambda part: part.is_done and not part.has_died)
+        self._runner.stop()
+        self._wait_for(lambda part: part.is_done, 5, Event())
+        parts = self._parts.values()
+        workers = [
+            Worker(str(part.index + 1), 0 if part.tally is None else _requests(part.tally), part.has_died)
+            for part in parts
+        ]
+        busiest = max(part.cpu_share for part in parts)
+        return Made(self._merged(job), workers, busiest, is_complete, ended_s)
+
+    def quit(self) -> None:
+        """End the workers and the page."""
+        self._page.close()
+        self._runner.quit()
+
+    def _on_ready(self, msg: Any, **_: object) -> None:
+        self._error = self._error or msg.data["error"]
+        self._parts[msg.node_id].is_ready = True
+
+    def _on_tally(self, msg: Any, **_: object) -> None:
+        part = self._parts.get(msg.node_id)
+        if part is not None:
+            part.tally = Tally.from_json(msg.data["tally"])
+            part.in_flight, part.cpu_share = msg.data["in_flight"], msg.data["cpu_share"]
+            part.heard_ns = time.monotonic_ns()
+
+    def _on_done(self, msg: Any, **more: object) -> None:
+        self._on_tally(msg, **more)
+        if msg.node_id in self._parts:
+            self._parts[msg.node_id].is_done = True
+
+    def _all(self, holds: Callable[[_Part], bool]) -> bool:
+        """Whether something holds for each worker; one that has died is done with everything."""
+        for client_id, part in self._parts.items():
+            client = self._runner.clients.get(client_id)
+            is_missing = client is None or client.state == STATE_MISSING
+            is_silent = time.monotonic_ns() - part.heard_ns > _SILENCE_S * NS
+            if not part.is_done and (is_missing or is_silent):
+                part.has_died = part.is_done = part.is_ready = True
+        return all(map(holds, self._parts.values()))
+
+    def _wait_for(self, holds: Callable[[_Part], bool], timeout_s: float, stop: Event) -> None:
+        until_s = time.monotonic() + timeout_s
+        while not self._all(holds) and time.monotonic() < until_s and not stop.is_set():
+            stop.wait(0.02)
+
+    def _progress(self, job: Job, elapsed_s: float) -> Progress:
+        parts = self._parts.values()
+        alive = sum(not part.has_died for part in parts)
+        return Progress(elapsed_s, sum(part.in_flight for part in parts), alive, self._merged(job))
+
+    def _merged(self, job: Job) -> Tally:
+        merged = job.tally(0)
+        for part in self._parts.values():
+            if part.tally is not None:
+                merged.merge(part.tally)
+        return merged
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise UsageError where nobody can listen: Locust would end the process over it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("" if host == "*" else host, port))
+        except (OSError, OverflowError) as error:
+            raise UsageError(
+                f"The master can't listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.",
+                "Choose another --master-port.",
+            ) from None
+
+
+# --- a worker ---
+
+
+def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None:
+    """Do what the master says until it says no more; raises NothingJudgedError where there is none."""
+    environment = LoadEnvironment(user_classes=[LoadUser])
+    try:
+        runner = environment.create_worker_runner(host, port)
+    except (ConnectionError, OSError) as error:
+        raise NothingJudgedError(
+            f"There is no master at {host}:{port}: {error or 'nobody answers'}.",
+            "Start it first: `likewise load --master`.",
+        ) from None
+    sessions: list[Session] = []
+
+    def on_job(msg: Any, **_: object) -> None:
+        job = Job.from_json(msg.data["job"])
+        try:
+            key = environ.get(WORKER_KEY) or _key(job, environ)
+        except LikewiseError as error:
+            runner.send_message(_READY, {"error": error.happened})
+            return
+        part = Share(msg.data["worker"], msg.data["workers"])
+        session = Session(job, key, part, folder, lambda record: fire(environment, record))
+        environment.likewise_session = session
+        sessions[:] = [session]
+        runner.send_message(_READY, {"error": ""})
+
+    def on_begin(msg: Any, **_: object) -> None:
+        session = sessions[0]
+        session.begin(time.monotonic_ns() + round(msg.data["in_s"] * NS))
+        gevent.spawn(_report, runner, session)
+
+    def on_stop(**_: object) -> None:
+        for session in sessions:
+            session.is_over.set()
+
+    runner.register_message(_JOB, on_job)
+    runner.register_message(_BEGIN, on_begin)
+    environment.events.test_stop.add_listener(on_stop)  # type: ignore[no-untyped-call]  # Locust's
+    with isolated_environment():
+        runner.greenlet.join()
+
+
+def _key(job: Job, environ: Mapping[str, str]) -> str:
+    return PLACEHOLDER_KEY if job.api_key_env is None else key_of(job.endpoint_target, environ)
+
+
+def _report(runner: WorkerRunner, session: Session) -> None:
+    """Tell the master each second how it stands, and at the end what came of it."""
+    while not session.is_over.wait(1):
+        runner.send_message(_TALLY, _told(session))
+    told = _told(session)
+    session.finish()
+    runner.send_message(_DONE, {**told, "tally": session.tally.to_json()})
+
+
+def _told(session: Session) -> dict[str, Any]:
+    return {
+        "tally": session.tally.to_json(),
+        "in_flight": session.in_flight,
+        "cpu_share": session.cpu_share,
+    }

@@ -1,0 +1,227 @@
+"""Distributions of a run: HDR histograms that merge exactly, and estimates with confidence intervals.
+
+A histogram counts whole thousandths: microseconds for times in ms, thousandths of a token for tokens/s. It
+keeps three significant digits (HdrHistogram, G. Tene), and count, sum, smallest and greatest value exactly.
+Histograms of several workers are added; percentiles are taken of the sum and never averaged.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, TypeAlias
+
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it ships no types
+
+SIGNIFICANT_DIGITS = 3
+RESOLUTION = 10**-SIGNIFICANT_DIGITS
+"""How far a percentile may lie from the value that was recorded, as a part of it."""
+
+PERCENTILES: Mapping[str, float] = {
+    "p50": 0.5,
+    "p75": 0.75,
+    "p90": 0.9,
+    "p95": 0.95,
+    "p99": 0.99,
+    "p99.9": 0.999,
+}
+CONFIDENCE = 0.95
+_HIGHEST_TICKS = 24 * 3600 * 1_000_000
+_TICKS = 1000
+
+Saved: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value and its 95 % confidence interval; a bound is None where there are too few values for one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Histogram:
+    """Counts of values; see the module for its units.
+
+    `requests` counts what the values come from: the gaps of one stream are not independent of one another, so
+    that intervals are as wide as if each request had given one value.
+    """
+
+    __slots__ = ("_counts", "greatest", "requests", "smallest", "squares", "total")
+
+    def __init__(self) -> None:
+        self._counts = HdrHistogram(1, _HIGHEST_TICKS, SIGNIFICANT_DIGITS)
+        self.requests = 0
+        self.total = 0
+        self.squares = 0
+        self.smallest: int | None = None
+        self.greatest: int | None = None
+
+    def __len__(self) -> int:
+        return int(self._counts.get_total_count())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Histogram) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def add(self, ticks: Iterable[int], requests: int) -> None:
+        """Count values, in thousandths, that so many requests gave. What lies below zero counts as zero."""
+        counted = Counter(ticks)
+        if not counted:
+            return
+        self.requests += requests
+        for value, count in counted.items():
+            kept = _kept(value)
+            self._counts.record_value(kept, count)
+            self.total += kept * count
+            self.squares += kept * kept * count
+        self._widen(_kept(min(counted)), _kept(max(counted)))
+
+    def merge(self, other: "Histogram") -> None:
+        """Add another histogram's counts."""
+        if other.smallest is None or other.greatest is None:
+            return
+        self._counts.add(other._counts)
+        self.requests += other.requests
+        self.total += other.total
+        self.squares += other.squares
+        self._widen(other.smallest, other.greatest)
+
+    def _widen(self, smallest: int, greatest: int) -> None:
+        self.smallest = smallest if self.smallest is None else min(self.smallest, smallest)
+        self.greatest = greatest if self.greatest is None else max(self.greatest, greatest)
+
+    @property
+    def mean(self) -> float:
+        """The exact mean; 0 of nothing."""
+        return self.total / len(self) / _TICKS if len(self) else 0.0
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation; 0 of fewer than two values."""
+        count = len(self)
+        if count < 2:
+            return 0.0
+        # In whole numbers, since the difference of two great squares is small.
+        return float(((count * self.squares - self.total**2) / (count * (count - 1))) ** 0.5) / _TICKS
+
+    def quantiles(self, shares: Iterable[float]) -> list[float]:
+        """For each share, the smallest value that at least that share of the values does not exceed."""
+        buckets = list(self.buckets())
+        if self.smallest is None or self.greatest is None:
+            return [0.0 for _ in shares]
+        reached = list(accumulate(count for _, count in buckets))
+        at = (bisect_left(reached, share * len(self) * (1 - 1e-12)) for share in shares)
+        smallest, greatest = self.smallest / _TICKS, self.greatest / _TICKS
+        return [max(smallest, min(greatest, buckets[number][0])) for number in at]
+
+    def quantile(self, share: float) -> float:
+        """One of `quantiles`; 0 of nothing."""
+        return self.quantiles([share])[0]
+
+    def estimate(self, statistic: str) -> Estimate | None:
+        """A percentile such as `p99.9`, `mean` or `max`, with its interval; None of nothing.
+
+        A percentile's interval are the order statistics that enclose it by the binomial distribution (Hahn
+        and Meeker, "Statistical Intervals", 5.2); a mean's is Student's.
+        """
+        if not len(self):
+            return None
+        if statistic == "max":
+            return Estimate((self.greatest or 0) / _TICKS, (self.greatest or 0) / _TICKS, None)
+        if statistic == "mean":
+            return self._mean_estimate()
+        return self._percentiles([statistic])[statistic]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Every percentile, the mean and the maximum; empty of nothing."""
+        if not len(self):
+            return {}
+        ends = {name: found for name in ("mean", "max") if (found := self.estimate(name)) is not None}
+        return self._percentiles(PERCENTILES) | ends
+
+    def _percentiles(self, names: Iterable[str]) -> dict[str, Estimate]:
+        wanted = {name: (PERCENTILES[name], *_ranks(PERCENTILES[name], self.requests)) for name in names}
+        shares = sorted({share for three in wanted.values() for share in three if share is not None})
+        values: dict[float | None, float | None] = dict(zip(shares, self.quantiles(shares), strict=True))
+        return {
+            name: Estimate(values[share] or 0.0, values.get(low), values.get(high))
+            for name, (share, low, high) in wanted.items()
+        }
+
+    def _mean_estimate(self) -> Estimate:
+        if self.requests < 2:
+            return Estimate(self.mean, None, None)
+        from scipy import stats  # type: ignore[import-untyped]  # heavy: needed at the end of a run only
+
+        reach = stats.t.ppf((1 + CONFIDENCE) / 2, self.requests - 1) * self.deviation / self.requests**0.5
+        return Estimate(self.mean, max(0.0, self.mean - float(reach)), self.mean + float(reach))
+
+    def buckets(self) -> Iterator[tuple[float, int]]:
+        """Each value that was seen, to three digits, and how often, in order."""
+        import numpy as np  # heavy, and not needed to count
+
+        counts = np.frombuffer(self._counts.counts, dtype=np.int64)
+        for index in np.flatnonzero(counts).tolist():
+            lowest = self._counts.get_value_from_index(index)
+            middle = (lowest + self._counts.get_highest_equivalent_value(lowest)) / 2
+            yield middle / _TICKS, int(counts[index])
+
+    def to_json(self) -> Saved:
+        """What load.json and the workers' messages hold: the counts in HdrHistogram's own coding, V2."""
+        return {
+            "requests": self.requests,
+            "total": self.total,
+            "squares": self.squares,
+            "smallest": self.smallest,
+            "greatest": self.greatest,
+            "hdr": self._counts.encode().decode(),
+        }
+
+    @classmethod
+    def from_json(cls, saved: Saved) -> "Histogram":
+        """What `to_json` gave; raises KeyError or ValueError for anything else."""
+        histogram = cls()
+        histogram._counts.decode_and_add(saved["hdr"])
+        histogram.requests, histogram.total = int(saved["requests"]), int(saved["total"])
+        histogram.squares = int(saved["squares"])
+        histogram.smallest, histogram.greatest = saved["smallest"], saved["greatest"]
+        return histogram
+
+
+def _kept(ticks: int) -> int:
+    return min(max(0, ticks), _HIGHEST_TICKS)
+
+
+@lru_cache(maxsize=1024)
+def _ranks(share: float, count: int) -> tuple[float | None, float | None]:
+    """The shares at which the bounds of a percentile's interval lie, None where the sample does not reach."""
+    from scipy import stats  # type: ignore[import-untyped]  # heavy: needed at the end of a run only
+
+    tail = (1 - CONFIDENCE) / 2
+    below = int(stats.binom.ppf(tail, count, share))
+    above = int(stats.binom.ppf(1 - tail, count, share)) + 1
+    return (below / count if below >= 1 else None), (above / count if above <= count else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """So many of so many, and the 95 % interval of Clopper and Pearson; the share is None of nothing."""
+
+    count: int
+    of: int
+    share: Estimate | None
+
+
+def proportion(count: int, of: int) -> Proportion:
+    """A share with its interval."""
+    if of == 0:
+        return Proportion(count, of, None)
+    from scipy import stats  # type: ignore[import-untyped]  # heavy: needed at the end of a run only
+
+    interval = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
+    return Proportion(count, of, Estimate(count / of, float(interval.low), float(interval.high)))

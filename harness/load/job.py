@@ -1,0 +1,94 @@
+"""A job: everything that a process needs to know to make its part of the load, fit to be sent."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.load.arrivals import ClosedLoop, Schedule, TraceReplay, parse_schedule
+from harness.load.metrics import Tally
+from harness.load.objectives import Objective, parse_objectives
+from harness.load.workload import Workload, parse_workload
+from harness.scenario import Mode
+from harness.target import Target
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is asked of an endpoint, by which client, and when. The key is not in it.
+
+    `arrivals` is the word of the schedule, `trace` its rows where it replays one; `cap` bounds the requests
+    in flight of all workers together. `timeout_s` bounds each request.
+    """
+
+    run_id: str
+    base_url: str
+    model: str
+    embedding_model: str | None
+    api_key_env: str | None
+    target: str
+    dialect: str
+    client: str
+    mode: Mode
+    workload_name: str
+    workload_source: str
+    arrivals: str
+    trace: list[tuple[float, int, int]] | None
+    seed: int
+    duration_s: float
+    warm_up_s: float
+    cool_down_s: float
+    cap: int | None
+    timeout_s: float
+    objectives: list[str]
+    is_judged: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Job":
+        """What `to_json` gave."""
+        trace = values["trace"]
+        rows = None if trace is None else [(row[0], row[1], row[2]) for row in trace]
+        return cls(**{**values, "mode": Mode(values["mode"]), "trace": rows})
+
+    @property
+    def schedule(self) -> Schedule:
+        """When requests are due."""
+        return TraceReplay(tuple(self.trace)) if self.trace is not None else parse_schedule(self.arrivals)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests have due times of their own."""
+        return not isinstance(self.schedule, ClosedLoop)
+
+    @property
+    def workload(self) -> Workload:
+        """What is asked."""
+        return parse_workload(self.workload_name, self.workload_source)
+
+    @property
+    def wanted(self) -> tuple[Objective, ...]:
+        """What a request has to keep to count as good."""
+        return parse_objectives(self.objectives)
+
+    @property
+    def endpoint_target(self) -> Target:
+        """Where the requests go, and which variable holds the key."""
+        return Target(
+            self.target,
+            self.base_url,
+            self.model,
+            self.api_key_env,
+            self.dialect,
+            frozenset(),
+            self.embedding_model,
+        )
+
+    def tally(self, started_ns: int) -> Tally:
+        """A tally that has nothing yet."""
+        measured_s = self.duration_s - self.warm_up_s - self.cool_down_s
+        return Tally(self.client, self.mode.value, started_ns, self.warm_up_s, measured_s, self.wanted)

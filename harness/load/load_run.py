@@ -1,0 +1,195 @@
+"""A load run: what was asked of a target, how fast it answered, and whether that keeps the objectives.
+
+load.json  everything that reports need; its JSON Schema is harness/schemas/published/load.json
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from harness.errors import RunFolderError
+from harness.load.difference import Difference, differences
+from harness.load.metrics import ClientFigures, Moment
+from harness.load.search import Step
+from harness.load.verdicts import ObjectiveVerdict
+from harness.run import Environment, TargetSummary
+
+Schema = Literal["likewise/load/1"]
+SCHEMA: Schema = "likewise/load/1"
+FILENAME = "load.json"
+
+LevelUnit = Literal["requests/s", "users"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSummary:
+    """What was asked: a workload and the text of its file."""
+
+    name: str
+    sentence: str
+    operation: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How it was asked. `arrivals` is the word of the schedule, `cap` the most requests in flight."""
+
+    arrivals: str
+    seed: int
+    duration_s: float
+    warm_up_s: float
+    cool_down_s: float
+    cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that made load; one that died took its last second of figures with it."""
+
+    name: str
+    requests: int
+    has_died: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Figures at several levels of load, and what a search over them found; `found` is empty for a sweep."""
+
+    unit: LevelUnit
+    steps: list[Step]
+    highest: float | None = None
+    found: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An earlier run that this one is held against."""
+
+    target: str
+    started: str
+    differences: list[Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """The content of load.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
+
+    `clients` and `timeline` are of each client; of a curve, they are of the last level that was measured.
+    """
+
+    schema: Schema
+    target: TargetSummary
+    workload: WorkloadSummary
+    plan: Plan
+    started: str
+    finished: str
+    is_complete: bool
+    environment: Environment
+    clients: list[ClientFigures]
+    timeline: list[Moment]
+    objectives: list[ObjectiveVerdict] = field(default_factory=list)
+    curve: Curve | None = None
+    baseline: Baseline | None = None
+    workers: list[Worker] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def invalid(self) -> list[str]:
+        """Why the figures are not to be believed; empty for a valid run.
+
+        A curve is valid with a level at which the generator was saturated: that is where it ends.
+        """
+        if self.curve is not None:
+            kept = any(step.is_valid for step in self.curve.steps)
+            return [] if kept else ["No level could be measured."]
+        return [reason for client in self.clients for reason in client.measurement.invalid]
+
+    @property
+    def exit_code(self) -> int:
+        """0 meets its objectives, 1 misses one or is worse than its baseline, 3 nothing could be measured or believed."""
+        if self.curve is not None and self.curve.found:
+            return 3 if self.invalid else int(self.curve.highest is None)
+        if self.invalid or not any(client.outcomes.get("ok") for client in self.clients):
+            return 3
+        worse = self.baseline is not None and any(each.is_worse for each in self.baseline.differences)
+        return int(worse or not all(verdict.is_met for verdict in self.objectives))
+
+
+def compared(run: LoadRun, before: LoadRun) -> LoadRun:
+    """The run with what differs since an earlier one."""
+    found = differences(before.clients, run.clients)
+    return replace(run, baseline=Baseline(before.target.name, before.started, found))
+
+
+def save(run: LoadRun, folder: Path) -> None:
+    """Write load.json, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f"{FILENAME}.unfinished"
+    unfinished.write_bytes(orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    unfinished.replace(folder / FILENAME)
+
+
+def load(folder: Path) -> LoadRun:
+    """The load run of a folder; raises RunFolderError when there is none that this version can read."""
+    from pydantic import TypeAdapter, ValidationError
+
+    path = folder / FILENAME
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _no_load_run(folder, error) from error
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise RunFolderError(
+            f"{path} is cut off or damaged: {error.msg} at byte {error.pos:,}.",
+            "Copy the folder again, or make the run again.",
+        ) from error
+    written = content.get("schema") if isinstance(content, dict) else None
+    if written != SCHEMA:
+        what = f"was written as {written}" if isinstance(written, str) else "does not say what it is"
+        raise RunFolderError(
+            f"{path} {what}, and this version reads {SCHEMA}.",
+            "Run `likewise load` again, or use the version that wrote it.",
+        )
+    try:
+        return TypeAdapter(LoadRun).validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise RunFolderError(
+            f"{path} is not a load run that this version reads: {place}: {first['msg']}.",
+            "Run `likewise load` again, or use the version that wrote it.",
+        ) from error
+
+
+def _no_load_run(folder: Path, error: OSError) -> RunFolderError:
+    """What stands in the folder instead."""
+    if (folder / "run.json").exists():
+        return RunFolderError(
+            f"{folder} holds a conformance run and no load run.",
+            "Name a folder that `likewise load --out` wrote.",
+        )
+    if folder.is_dir() and any(folder.glob("requests*.jsonl.zst")):
+        return RunFolderError(
+            f"{folder} holds requests and no {FILENAME}: the run was cut short before its first figures.",
+            "Run `likewise load` again.",
+        )
+    return RunFolderError(
+        f"{folder} holds no load run: {FILENAME} can't be read ({error.strerror}).",
+        "Name a folder that `likewise load --out` wrote.",
+    )
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of load.json, as it is published."""
+    from pydantic import TypeAdapter
+
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://likewise.dev/schemas/load.json",
+        **TypeAdapter(LoadRun).json_schema(),
+    }

@@ -1,0 +1,91 @@
+"""Users for a plain `locust -f loadtests/locustfile.py`: Locust decides how many there are and for how long.
+
+Each request shows in Locust's own statistics as `chat TTFT` and `chat total`. These have two significant
+digits, so the figures at the end come from histograms of our own.
+"""
+
+import itertools
+import os
+import sys
+import time
+import uuid
+from typing import Any
+
+from locust import User, constant, events, task
+
+from harness.clients import Connection as Endpoint
+from harness.errors import UsageError
+from harness.load.clients import LoadClient, clients
+from harness.load.engine import fire
+from harness.load.job import NS
+from harness.load.metrics import Tally, figures
+from harness.load.received import Due
+from harness.load.workload import load_workload
+from harness.scenario import Mode
+from harness.target import PLACEHOLDER_KEY, checked_base_url
+
+_ENDLESS_S = 10 * 365 * 86_400.0
+_ordinals = itertools.count()
+_run_id = uuid.uuid4().hex[:12]
+
+
+class ChatUser(User):
+    """A user that asks again as soon as it has its answer."""
+
+    abstract = True
+    wait_time = constant(0)
+    client_name: str
+    client: LoadClient
+
+    def on_start(self) -> None:
+        """Open a client of its own."""
+        options = self.environment.parsed_options
+        key = os.environ.get(options.api_key_env or "", PLACEHOLDER_KEY)
+        if not self.host:
+            raise UsageError("There is no --host.", "Give the base URL, such as http://127.0.0.1:8000/v1.")
+        self.client = clients()[self.client_name](Endpoint(checked_base_url(self.host), options.model, key))()
+        self.workload = load_workload(options.workload)
+        self.mode = Mode(options.mode)
+
+    def on_stop(self) -> None:
+        """Close it."""
+        self.client.close()
+
+    @task
+    def ask(self) -> None:
+        """Ask once."""
+        ordinal = next(_ordinals)
+        request = self.workload.request(_run_id, 0, ordinal)
+        record = self.client.perform(Due(ordinal, request), self.mode).answered().record
+        _tally(record.client, record.mode.value).add([record])
+        fire(self.environment, record)
+
+
+_tallies: dict[str, Tally] = {}
+
+
+def _tally(client: str, mode: str) -> Tally:
+    if client not in _tallies:
+        _tallies[client] = Tally(client, mode, time.monotonic_ns(), 0, _ENDLESS_S)
+    return _tallies[client]
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # Locust's
+def _add_options(parser: Any) -> None:
+    parser.add_argument("--model", default="default", help="The model to ask.")
+    parser.add_argument("--api-key-env", default="", help="The environment variable that holds the key.")
+    parser.add_argument("--workload", default="short-chat", help="The name of a workload, or a TOML file.")
+    parser.add_argument("--mode", default="stream", choices=[mode.value for mode in Mode])
+
+
+@events.quitting.add_listener  # type: ignore[untyped-decorator]  # Locust's
+def _tell(**_: object) -> None:
+    """Print what Locust's two digits can't say."""
+    for tally in _tallies.values():
+        lasted_s = (time.monotonic_ns() - tally.started_ns) / NS
+        told = figures(tally, until_s=lasted_s)
+        for name in ("ttft_ms", "itl_ms", "total_ms"):
+            if name in told.figures:
+                statistics = told.figures[name].statistics
+                values = "  ".join(f"{key} {statistics[key].value:,.2f}" for key in ("p50", "p95", "p99"))
+                sys.stdout.write(f"{tally.client} {name}: {values}\n")

@@ -1,0 +1,66 @@
+"""Before the load: whether there may be one, and whether a single request gets an answer at all."""
+
+import ipaddress
+import os
+from urllib.parse import urlsplit
+
+from harness.clients import Connection as Endpoint
+from harness.errors import NothingJudgedError
+from harness.first_answer import base_url_advice, key_advice
+from harness.load.clients import clients
+from harness.load.job import Job
+from harness.load.received import Due
+from harness.load.record import Outcome, RequestRecord
+from harness.target import Target
+from harness.wire.limits import Limits
+
+_PROBE_ORDINAL = -1
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether a URL leads to this machine by its loopback interface."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def probe(job: Job, target: Target, key: str) -> None:
+    """Ask once; raises NothingJudgedError, as no load goes to a target that fails one request."""
+    limits = Limits(silence_s=job.timeout_s, total_s=job.timeout_s)
+    endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, limits)
+    client = clients()[job.client](endpoint)()
+    request = job.workload.request(f"{job.run_id}-probe-{os.getpid()}", job.seed, 0)
+    try:
+        record = client.perform(Due(_PROBE_ORDINAL, request), job.mode).answered().record
+    finally:
+        client.close()
+    if not record.is_ok:
+        raise NothingJudgedError(
+            f"{target.base_url} failed the one request that goes before the load: {_what(record)}.",
+            _advice(record, target),
+        )
+
+
+def _what(record: RequestRecord) -> str:
+    detail = record.detail.rstrip(".")
+    if record.outcome in (Outcome.HTTP_ERROR, Outcome.RATE_LIMITED):
+        return detail
+    return f"{record.outcome.value}: {detail}" if detail else record.outcome.value
+
+
+def _advice(record: RequestRecord, target: Target) -> str:
+    match record.outcome, record.status:
+        case Outcome.UNREACHABLE, _:
+            return "Check the host and the port of base_url, and that the endpoint runs."
+        case Outcome.TIMEOUT, _:
+            return "Check that the model is loaded, or allow more with --timeout."
+        case Outcome.NOT_HTTP, _:
+            return "Check the port, and use https:// if the endpoint speaks TLS."
+        case _, 401 | 403:
+            return key_advice(target)
+        case _, 404 | 405:
+            return base_url_advice(target, or_model=True)
+        case _:
+            return "Run `likewise check` to see what is wrong with it."

@@ -1,0 +1,323 @@
+"""What an answer says, and when: from the bytes of a body with their times to the figures of a record.
+
+It runs once a request has ended, for every client alike. Most events of a long stream differ from one
+another in their text alone; so the bytes around the text of one are looked for in the others, and what
+stands between them is checked to be the inside of a JSON string. Every other event is decoded.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, repeat
+from typing import Any, Literal, TypeAlias
+
+import orjson
+
+from harness.load.http_body import Pieces
+from harness.load.record import Outcome
+from harness.wire import sse
+
+OutputKind: TypeAlias = Literal["reasoning", "content", "tool_call"]
+
+_TEXTS: Mapping[str, OutputKind] = {
+    "content": "content",
+    "reasoning_content": "reasoning",
+    "reasoning": "reasoning",
+    "refusal": "content",
+    "text": "content",
+}
+"""The keys of a delta whose text is output, and of what kind."""
+
+_NOT_PLAIN = b'"\\' + bytes(range(0x20))
+"""What can't stand in a JSON string as it is."""
+
+_ATTEMPTS = 4
+"""How many templates to try on a stream before taking it to have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that the server counted; None where it doesn't say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says. `trouble` is None where it is complete, with what is wrong with it in `detail`."""
+
+    trouble: Outcome | None
+    detail: str = ""
+    first_event_ns: int | None = None
+    first_ns: Mapping[OutputKind, int] = field(default_factory=dict)
+    arrivals_ns: tuple[int, ...] = ()
+    usage: Usage = Usage()
+    is_done: bool = False
+    """Whether the stream said that it is over."""
+
+
+def read_plain(body: bytes, arrived_ns: int) -> Reading:
+    """Read a plain answer; its output arrived with its last byte."""
+    answer = _parsed(body)
+    if not isinstance(answer, dict):
+        return Reading(Outcome.NOT_JSON, f"the body is no JSON object: {_shown(body)}")
+    usage = _usage(answer.get("usage"))
+    if answer.get("error") is not None:
+        return Reading(Outcome.ERROR_EVENT, _message(answer), usage=usage)
+    kinds = {
+        kind for choice in _choices(answer) for kind in _kinds(choice.get("message") or choice)
+    } or _embedding_kinds(answer)
+    if not kinds:
+        return Reading(Outcome.EMPTY, "the answer holds no output", usage=usage)
+    is_finished = "data" in answer or any(choice.get("finish_reason") for choice in _choices(answer))
+    return Reading(
+        None if is_finished else Outcome.UNFINISHED,
+        "" if is_finished else "there is no finish_reason",
+        first_ns=dict.fromkeys(kinds, arrived_ns),
+        arrivals_ns=(arrived_ns,),
+        usage=usage,
+        is_done=True,
+    )
+
+
+def read_stream(body: bytes, pieces: Pieces) -> Reading:
+    """Read a stream of events."""
+    stream = _Stream()
+    if b"\r" in body or body.startswith(sse.BOM):
+        stream.take_any(body)
+    else:
+        stream.take(body, 0)
+    times, sizes = [time for time, _ in pieces], [size for _, size in pieces]
+
+    def arrived_ns(end: int) -> int:
+        return times[min(bisect_left(sizes, end), len(times) - 1)]
+
+    trouble, detail = stream.verdict()
+    return Reading(
+        trouble,
+        detail,
+        None if stream.first_event_end is None else arrived_ns(stream.first_event_end),
+        {kind: arrived_ns(end) for kind, end in stream.first_ends.items()},
+        _arrivals(stream.output_ends, times, sizes),
+        stream.usage,
+        stream.is_done,
+    )
+
+
+def _arrivals(ends: Sequence[int], times: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...]:
+    if len(times) == 1:
+        return (times[0],) * len(ends)
+    return tuple([times[i] for i in map(bisect_left, repeat(sizes), ends)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """The bytes around the text of an event, from one event's text to the next one's."""
+
+    kind: OutputKind
+    prefix: bytes
+    suffix: bytes
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What has been read of a stream; the ends are offsets in its body."""
+
+    output_ends: list[int] = field(default_factory=list)
+    first_ends: dict[OutputKind, int] = field(default_factory=dict)
+    first_event_end: int | None = None
+    usage: Usage = Usage()
+    is_finished: bool = False
+    is_done: bool = False
+    error: str | None = None
+    broken: str | None = None
+    templates_left: int = _ATTEMPTS
+
+    def verdict(self) -> tuple[Outcome | None, str]:
+        """What is wrong with the stream, the worst first."""
+        if self.error is not None:
+            return Outcome.ERROR_EVENT, self.error
+        if self.broken is not None:
+            return Outcome.NOT_JSON, self.broken
+        if not self.output_ends:
+            return Outcome.EMPTY, "no event holds output"
+        if not self.is_finished:
+            return Outcome.UNFINISHED, "there is no finish_reason"
+        if not self.is_done:
+            return Outcome.UNFINISHED, "there is no [DONE]"
+        return None, ""
+
+    def take_any(self, body: bytes) -> None:
+        """Take the events of a body with any line ends."""
+        for event in sse.read_events([(0, body)]):
+            if event.data is not None:
+                self._take_data(event.data.encode(), event.end, event.name)
+
+    def take(self, body: bytes, offset: int) -> None:
+        """Take the events of a body, or of its part from an offset on, whose lines end on LF alone."""
+        position = 0
+        while position < len(body):
+            end = body.find(b"\n\n", position)
+            event = body[position:] if end < 0 else body[position:end]
+            position = len(body) if end < 0 else end + 2
+            template = self._take_event(event, offset + position)
+            if template is not None and body.startswith(template.prefix, position):
+                position = self._take_run(body, position, template, offset)
+
+    def _take_run(self, body: bytes, start: int, template: _Template, offset: int) -> int:
+        """Take the events from `start` on that fit a template, and those between; give where that ends."""
+        self.templates_left -= 1
+        prefix, suffix = template.prefix, template.suffix
+        frame, text = suffix + b"\n\n" + prefix, slice(len(prefix), -len(suffix))
+        run_end = body.rfind(suffix + b"\n\n", start) + len(suffix)
+        if run_end < start:
+            return start
+        run = body[start:run_end]
+        events = run.split(b"\n\n")
+        ends = list(accumulate([len(event) + 2 for event in events], initial=offset + start))[1:]
+        texts = [event[text] for event in events]
+        if prefix + frame.join(texts) + suffix == run and _are_plain(texts):
+            self._add_outputs(template.kind, ends)
+        else:
+            for event, end in zip(events, ends, strict=True):
+                is_fit = event.startswith(prefix) and event.endswith(suffix)
+                if is_fit and _are_plain([event[text]]):
+                    self._add_outputs(template.kind, [end])
+                else:
+                    self._take_event(event, end)
+        return ends[-1] - offset
+
+    def _add_outputs(self, kind: OutputKind, ends: list[int]) -> None:
+        if ends:
+            self.first_ends.setdefault(kind, ends[0])
+            self.output_ends += ends
+
+    def _take_event(self, event: bytes, end: int) -> _Template | None:
+        """Take one event; gives a template if its text can be told from its frame."""
+        if event.startswith(b"data:") and b"\n" not in event:
+            key = self._take_data(event[5:], end, None)
+            if key is not None and self.templates_left:
+                return _template(event, key)
+            return None
+        for parsed in sse.read_events([(0, event + b"\n\n")]):
+            if parsed.data is not None:
+                self._take_data(parsed.data.encode(), end, parsed.name)
+        return None
+
+    def _take_data(self, data: bytes, end: int, name: str | None) -> str | None:
+        """Take what an event says; gives the key of its text if that is all its output."""
+        if self.first_event_end is None:
+            self.first_event_end = end
+        if data.strip() == b"[DONE]":
+            self.is_done = True
+            return None
+        chunk = _parsed(data)
+        if not isinstance(chunk, dict):
+            self.broken = self.broken or f"an event is no JSON object: {_shown(data)}"
+            return None
+        if name == "error" or chunk.get("error") is not None:
+            self.error = self.error or _message(chunk)
+            return None
+        self.usage = _usage(chunk["usage"]) if chunk.get("usage") else self.usage
+        choices = _choices(chunk)
+        self.is_finished = self.is_finished or any(choice.get("finish_reason") for choice in choices)
+        deltas = [choice.get("delta") or choice for choice in choices]
+        kinds = [kind for delta in deltas for kind in _kinds(delta)]
+        if not kinds:
+            return None
+        self.output_ends.append(end)
+        for kind in kinds:
+            self.first_ends.setdefault(kind, end)
+        if len(kinds) > 1:
+            return None
+        return next((key for key in _TEXTS for delta in deltas if delta.get(key)), None)
+
+
+def _template(event: bytes, key: str) -> _Template | None:
+    """The frame of an event's text; None where it isn't found for sure."""
+    before, found, after = event.partition(b'"%b":"' % key.encode())
+    if not found:
+        before, found, after = event.partition(b'"%b": "' % key.encode())
+    text, quote, suffix = after.partition(b'"')
+    if not (found and quote) or b"\\" in text:
+        return None
+    prefix, suffix = before + found, quote + suffix
+    probe = _parsed((prefix + b"likewise" + suffix)[5:])
+    if not isinstance(probe, dict):
+        return None
+    texts = [(choice.get("delta") or choice).get(key) for choice in _choices(probe)]
+    return _Template(_TEXTS[key], prefix, suffix) if texts == ["likewise"] else None
+
+
+def _are_plain(texts: Sequence[bytes]) -> bool:
+    """Whether each text has content and is the inside of a JSON string without escapes."""
+    joined = b" ".join(texts)
+    if b"" in texts or len(joined.translate(None, _NOT_PLAIN)) != len(joined):
+        return False
+    try:
+        joined.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _kinds(message: Any) -> list[OutputKind]:
+    """The kinds of output that a delta or a message holds."""
+    if not isinstance(message, dict):
+        return []
+    kinds = [kind for key, kind in _TEXTS.items() if isinstance(message.get(key), str) and message[key]]
+    calls = message.get("tool_calls")
+    if (isinstance(calls, list) and calls) or message.get("function_call"):
+        kinds.append("tool_call")
+    return kinds
+
+
+def _embedding_kinds(answer: Mapping[str, Any]) -> set[OutputKind]:
+    data = answer.get("data")
+    return {"content"} if isinstance(data, list) and data else set()
+
+
+def _choices(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
+    choices = chunk.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def _usage(usage: Any) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    return Usage(
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _count(_detail(usage, "completion_tokens_details", "reasoning_tokens")),
+        _count(_detail(usage, "prompt_tokens_details", "cached_tokens")),
+    )
+
+
+def _detail(usage: Mapping[str, Any], group: str, name: str) -> object:
+    details = usage.get(group)
+    return details.get(name) if isinstance(details, dict) else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _parsed(data: bytes) -> object:
+    """The JSON value; None where there is none."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _message(answer: Mapping[str, Any]) -> str:
+    error = answer.get("error")
+    message = error.get("message") if isinstance(error, dict) else error or answer.get("message")
+    return str(message)[:200]
+
+
+def _shown(data: bytes) -> str:
+    return repr(data[:80].decode("utf-8", "replace"))

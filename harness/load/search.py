@@ -1,0 +1,129 @@
+"""Search: the highest level of load that keeps the objectives, and the curve over several levels.
+
+A level is a rate in requests a second, or a number of users. Nothing here makes load: `measure` does, and
+gives the figures of one level.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from harness.errors import UsageError
+from harness.load.metrics import ClientFigures
+from harness.load.objectives import Objective
+from harness.load.verdicts import ObjectiveVerdict, verdicts
+from harness.toml_table import shown_value
+
+Measure: TypeAlias = Callable[[float], ClientFigures]
+
+_CLOSENESS = 1.05
+_MAX_STEPS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One level that was measured, and what came of it."""
+
+    level: float
+    figures: ClientFigures
+    verdicts: tuple[ObjectiveVerdict, ...] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the load was really made."""
+        return not self.figures.measurement.invalid
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the load was really made and every objective kept."""
+        return self.is_valid and all(verdict.is_met for verdict in self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The highest level that kept the objectives, None if none did; the sentence says what bounds it."""
+
+    level: float | None
+    sentence: str
+    steps: tuple[Step, ...]
+
+
+def sweep(
+    measure: Measure, levels: Iterable[float], objectives: Iterable[Objective] = ()
+) -> tuple[Step, ...]:
+    """Each level in turn."""
+    wanted = tuple(objectives)
+    return tuple(_step(measure, level, wanted) for level in levels)
+
+
+def find_max(
+    measure: Measure, objectives: Iterable[Objective], start: float, *, is_whole: bool = False
+) -> Found:
+    """Double the level until it fails, then halve the distance until the bounds are 5 % apart.
+
+    `is_whole` is for users, who come in whole numbers. An endpoint that fails at some level is taken to fail
+    at every higher one. A level at which the generator is saturated ends the search upwards.
+    """
+    wanted, steps = tuple(objectives), list[Step]()
+    kept, failed = 0.0, float("inf")
+    level = max(1.0, round(start)) if is_whole else start
+    while len(steps) < _MAX_STEPS and not _is_close(kept, failed, is_whole=is_whole):
+        step = _step(measure, level, wanted)
+        steps.append(step)
+        kept, failed = (level, failed) if step.is_kept else (kept, level)
+        level = _next(kept, failed, is_whole=is_whole)
+        if level < 1e-3:
+            break
+    return Found(kept or None, _sentence(kept, steps, is_whole=is_whole), tuple(steps))
+
+
+def parse_levels(text: str) -> tuple[float, ...]:
+    """Levels as the command line gives them; raises UsageError for what is none."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(re.fullmatch(r"[0-9]*\.?[0-9]+", word) and float(word) > 0 for word in words):
+        raise UsageError(
+            f"The levels {shown_value(text)} are unclear.", "Write numbers above zero, such as 1,2,4,8,16,32."
+        )
+    return tuple(map(float, words))
+
+
+def _step(measure: Measure, level: float, objectives: tuple[Objective, ...]) -> Step:
+    figures = measure(level)
+    return Step(level, figures, tuple(verdicts(objectives, figures)))
+
+
+def _next(kept: float, failed: float, *, is_whole: bool) -> float:
+    """The level to try: twice what was kept, half of what failed, or between the two."""
+    if failed == float("inf"):
+        return kept * 2
+    if is_whole:
+        return (kept + failed) // 2
+    return (kept * failed) ** 0.5 if kept else failed / 2
+
+
+def _is_close(kept: float, failed: float, *, is_whole: bool) -> bool:
+    return failed - kept <= 1 if is_whole else bool(kept) and failed / kept <= _CLOSENESS
+
+
+def _sentence(kept: float, steps: list[Step], *, is_whole: bool) -> str:
+    unit = "users" if is_whole else "requests/s"
+    above = min((step for step in steps if not step.is_kept), key=lambda step: step.level, default=None)
+    if above is None:
+        return f"{kept:,.4g} {unit} kept every objective, and no higher level was tried."
+    if not above.is_valid:
+        why = above.figures.measurement.invalid[0]
+        at_least = f"At least {kept:,.4g} {unit}" if kept else "No level was kept"
+        return f"{at_least}: {above.level:,.4g} could not be measured. {why}"
+    missed = [verdict for verdict in above.verdicts if not verdict.is_met]
+    measured = "; ".join(
+        f"{verdict.objective} was "
+        + ("not measured" if verdict.value is None else f"{verdict.value:,.4g} {verdict.unit}")
+        for verdict in missed
+    )
+    found = (
+        f"{kept:,.4g} {unit} is the highest level that keeps the objectives"
+        if kept
+        else "No level keeps them"
+    )
+    return f"{found}: at {above.level:,.4g} {unit}, {measured}."

@@ -1,0 +1,276 @@
+"""One process's part of a load run: when it asks, what it takes, and what becomes of that.
+
+schedule ─► client ─► taken ─► answered ─► judged ─► tally, requests.jsonl.zst, Locust's statistics
+└──── on time ─────┘  └──────────── whenever there is nothing else to do ───────────┘
+"""
+
+import gc
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Group
+
+from harness.clients import Connection as Endpoint
+from harness.dialect import waivers_of
+from harness.load.arrivals import ClosedLoop, arrivals, share
+from harness.load.clients import LoadClient, OpenClient, clients
+from harness.load.job import NS, Job
+from harness.load.judging import Judge
+from harness.load.metrics import Tally
+from harness.load.received import Due, Taken
+from harness.load.record import RequestRecord, encode
+from harness.load.record_log import append, path_of
+from harness.load.workload import Workload
+from harness.wire.limits import Limits
+
+_BATCH = 50
+"""How many records to count at a time; more cost less each, and hold the loop longer."""
+
+_BACKLOG = 500
+"""How many answers may wait to be read before reading them goes before everything else."""
+
+
+_GC_THRESHOLD = 100_000
+"""How many more objects there must be before cycles are looked for: streams under way make many, and none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of the schedule a process has: every `workers`-th request, from the `worker`-th on."""
+
+    worker: int = 0
+    workers: int = 1
+
+    def of(self, count: int) -> int:
+        """The part that falls to this process of a number of things."""
+        return count // self.workers + (self.worker < count % self.workers)
+
+
+@dataclass(slots=True)
+class Intake:
+    """What has been taken and waits to be read, judged, counted and written."""
+
+    job: Job
+    tally: Tally
+    share: Share
+    folder: Path
+    on_record: Callable[[RequestRecord], None]
+    judge: Judge | None
+    waiting: deque[Taken] = field(default_factory=deque)
+    batch: list[RequestRecord] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    judging_ns: int = 0
+    has_more: Event = field(default_factory=Event)
+
+    def put(self, taken: Taken) -> None:
+        """Keep what has been taken for later."""
+        self.waiting.append(taken)
+        self.has_more.set()
+
+    def run(self) -> None:
+        """Read whenever the loop has nothing else to do, until the greenlet is killed."""
+        while True:
+            self.has_more.wait()
+            self.has_more.clear()
+            while self.waiting:
+                if len(self.waiting) < _BACKLOG:
+                    gevent.idle()
+                self._read(self.waiting.popleft())
+                if len(self.batch) >= _BATCH:
+                    self.count()
+
+    def write_each_second(self) -> None:
+        """Count and write what there is, until the greenlet is killed."""
+        while True:
+            gevent.sleep(1)
+            self.count()
+            self.write()
+
+    def finish(self) -> None:
+        """Read, count and write all that is left."""
+        while self.waiting:
+            self._read(self.waiting.popleft())
+        self.count()
+        self.write()
+
+    def count(self) -> None:
+        """Add what has been read to the tally."""
+        batch, self.batch = self.batch, []
+        judging_ns, self.judging_ns = self.judging_ns, 0
+        self.tally.add(batch, judging_ns)
+
+    def write(self) -> None:
+        """Append what has been read to the file; compressing it does not hold the loop."""
+        lines, self.lines = self.lines, []
+        if lines:
+            with path_of(self.folder, self.share.worker).open("ab") as file:
+                gevent.get_hub().threadpool.apply(append, (file, b"".join(lines)))
+
+    def _read(self, taken: Taken) -> None:
+        answered = taken.answered()
+        record = answered.record
+        if self.judge is not None:
+            began_ns = time.perf_counter_ns()
+            deviations = self.judge.deviations(answered, taken.due.request)
+            record = replace(record, deviations=deviations)
+            self.judging_ns += time.perf_counter_ns() - began_ns
+        self.batch.append(record)
+        self.lines.append(encode(record))
+        self.on_record(record)
+
+
+class Session:
+    """One process's part of a job. `begin` it, then let users `ask`, or `dispatch` the whole schedule."""
+
+    def __init__(
+        self,
+        job: Job,
+        key: str,
+        share_: Share,
+        folder: Path,
+        on_record: Callable[[RequestRecord], None],
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path_of(folder, share_.worker).write_bytes(b"")
+        self.job = job
+        self.is_open = job.is_open
+        self.share = share_
+        self.in_flight = 0
+        self.is_over = Event()
+        limits = Limits(silence_s=job.timeout_s, total_s=job.timeout_s)
+        endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, limits)
+        self._open: OpenClient = clients()[job.client](endpoint)
+        self._workload: Workload = job.workload
+        judge = Judge(waivers_of(job.dialect)) if job.is_judged else None
+        self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge)
+        self._idle: list[LoadClient] = []
+        self._queue: deque[Due] = deque()
+        self._asked = 0
+        self._is_stopped = False
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
+        self._serving = Group()
+        self._started_cpu_s = 0.0
+
+    @property
+    def tally(self) -> Tally:
+        """What has been counted so far."""
+        return self._intake.tally
+
+    @property
+    def cpu_share(self) -> float:
+        """The share of one core that this process has used since it began."""
+        wall_s = (time.monotonic_ns() - self.tally.started_ns) / NS
+        return (time.process_time() - self._started_cpu_s) / wall_s if wall_s > 0 else 0.0
+
+    def begin(self, started_ns: int) -> None:
+        """Set the time from which everything counts, and begin to read what comes."""
+        self._intake.tally = self.job.tally(started_ns)
+        self._started_cpu_s = time.process_time()
+        # What is there now stays there; looking through it again would only hold the loop.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
+        self._greenlets = [gevent.spawn(self._intake.run), gevent.spawn(self._intake.write_each_second)]
+
+    def finish(self) -> None:
+        """End, with everything counted and written; connections are closed."""
+        self._is_stopped = True
+        self._serving.kill()
+        gevent.killall(self._greenlets)
+        self._intake.finish()
+        for client in self._idle:
+            client.close()
+        gc.unfreeze()
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._is_stopped = True
+        self._queue.clear()
+        self._end_if_over()
+
+    # --- closed loop ---
+
+    def open_client(self) -> LoadClient:
+        """A client for a user of its own."""
+        return self._open()
+
+    def ask(self, client: LoadClient) -> None:
+        """Ask the next request of a closed loop; once the time is up, wait for the end."""
+        self._sleep_until(self.tally.started_ns)
+        if self._is_stopped or time.monotonic_ns() - self.tally.started_ns >= self.job.duration_s * NS:
+            self._is_stopped = True
+            self._end_if_over()
+            _until_killed()
+        ordinal = self.share.worker + self._asked * self.share.workers
+        self._asked += 1
+        request = self._workload.request(self.job.run_id, self.job.seed, ordinal)
+        self.in_flight += 1
+        try:
+            self._take(client, Due(ordinal, request, worker=self.share.worker))
+        finally:
+            self.in_flight -= 1
+            self._end_if_over()
+
+    # --- open loop ---
+
+    def dispatch(self) -> None:
+        """Ask every request of the schedule at its time, whatever became of those before."""
+        job, schedule = self.job, self.job.schedule
+        if isinstance(schedule, ClosedLoop):
+            raise TypeError("a closed loop has users and no due times")
+        cap = None if job.cap is None else max(1, self.share.of(job.cap))
+        mine = share(arrivals(schedule, job.seed, job.duration_s), self.share.worker, self.share.workers)
+        for arrival in mine:
+            request = self._workload.request(
+                job.run_id,
+                job.seed,
+                arrival.ordinal,
+                prompt_tokens=arrival.prompt_tokens,
+                output_tokens=arrival.output_tokens,
+            )
+            due_ns = self.tally.started_ns + round(arrival.due_s * NS)
+            self._sleep_until(due_ns)
+            if self._is_stopped:
+                break
+            due = Due(arrival.ordinal, request, due_ns, time.monotonic_ns(), self.share.worker)
+            if cap is not None and self.in_flight >= cap:
+                self._queue.append(due)
+            else:
+                self.in_flight += 1
+                self._serving.spawn(self._serve, due)
+        self._is_stopped = True
+        self._end_if_over()
+        _until_killed()
+
+    def _serve(self, due: Due) -> None:
+        """Ask a request, and those that wait for its slot, one after another."""
+        client = self._idle.pop() if self._idle else self._open()
+        try:
+            self._take(client, due)
+            while self._queue:
+                self._take(client, self._queue.popleft())
+        finally:
+            self.in_flight -= 1
+            self._idle.append(client)
+            self._end_if_over()
+
+    def _take(self, client: LoadClient, due: Due) -> None:
+        self._intake.put(client.perform(due, self.job.mode))
+
+    def _end_if_over(self) -> None:
+        if self._is_stopped and self.in_flight == 0 and not self._queue:
+            self.is_over.set()
+
+    def _sleep_until(self, at_ns: int) -> None:
+        while (left_ns := at_ns - time.monotonic_ns()) > 0 and not self._is_stopped:
+            gevent.sleep(min(left_ns / NS, 0.2))
+
+
+def _until_killed() -> None:
+    """Do nothing more: a user of Locust's that returned would be asked to go on."""
+    Event().wait()

@@ -1,0 +1,121 @@
+"""Markdown for a CI job's summary; what a stranger said stands in code alone, where nothing in it is read."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from harness.load.load_run import Curve, LoadRun
+from harness.load.metrics import ClientFigures
+from harness.load.search import Step
+from harness.report.load import summary
+from harness.report.load.summary import FigureText, interval, number, share
+from harness.report.markdown import code, fitted, in_cell
+from harness.report.text import plural
+
+FILENAME = "summary.md"
+
+_TEXT_CHARS = 500
+_SHOWN = ("p50", "p95", "p99", "max", "mean")
+
+
+def render(run: LoadRun) -> Mapping[str, str]:
+    """The run as Markdown."""
+    return {FILENAME: fitted(_blocks(run), "report.html and load.json")}
+
+
+def _blocks(run: LoadRun) -> Iterator[str]:
+    """Parts that each end with a line feed."""
+    state = summary.state(run)
+    target = in_cell(run.target.name)
+    yield f"## {summary.SYMBOLS[state]} {target}: {_prose(summary.headline(run))}\n"
+    yield f"{summary.STATES[state]}. {_prose(summary.asked(run))}\n"
+    if not run.is_complete:
+        yield "**This run was interrupted.** What follows is what it had until then.\n"
+    for reason in run.invalid:
+        yield f"**Not valid.** {_prose(reason)}\n"
+    for worker in run.workers:
+        if worker.has_died:
+            told = plural(worker.requests, "request")
+            died = f"**{in_cell(worker.name)} died in mid-run**, after {told}"
+            yield f"{died}; the figures are those of the others, and of what it had told.\n"
+    if run.objectives:
+        yield _table(
+            ("objective", "client", "measured", "verdict"),
+            (
+                (
+                    in_cell(verdict.objective),
+                    in_cell(verdict.client),
+                    "nothing" if verdict.value is None else f"{number(verdict.value)} {verdict.unit}",
+                    _verdict(summary.verdict_text(run, verdict), is_clear=verdict.is_clear),
+                )
+                for verdict in run.objectives
+            ),
+        )
+    if run.curve is not None:
+        yield _curve(run.curve)
+    if run.baseline is not None:
+        yield f"### Since the run of {in_cell(run.baseline.target)} at {in_cell(run.baseline.started)}\n"
+        yield _table(
+            ("client", "figure", "before", "now", "verdict"),
+            (
+                (in_cell(f"{each.client}, {each.mode}"), *summary.difference_text(each))
+                for each in run.baseline.differences
+            ),
+        )
+    for client in run.clients:
+        yield from _client(client)
+    if run.notes:
+        yield "### Notes\n\n" + "".join(f"- {code(note, _TEXT_CHARS)}\n" for note in run.notes[:20])
+
+
+def _verdict(said: str, *, is_clear: bool) -> str:
+    near = "" if is_clear or said == "not judged" else ", but too near to be sure"
+    return f"{summary.VERDICT_SYMBOLS[said]} {said}{near}"
+
+
+def _curve(curve: Curve) -> str:
+    def row(step: Step) -> tuple[str, ...]:
+        ttft = step.figures.figures.get("ttft_ms")
+        times = [number(ttft.statistics[name].value) if ttft else "none" for name in ("p50", "p95")]
+        rate, errors = number(step.figures.requests_per_s), share(step.figures.errors)
+        verdict = "not valid" if not step.is_valid else ("kept" if step.is_kept else "missed")
+        return summary.level(step, curve.unit), *times, rate, errors, verdict if step.verdicts else "measured"
+
+    steps = sorted(curve.steps, key=lambda step: step.level)
+    return _table(("level", "TTFT p50 ms", "TTFT p95 ms", "requests/s", "errors", "verdict"), map(row, steps))
+
+
+def _client(client: ClientFigures) -> Iterator[str]:
+    yield f"### {in_cell(f'{client.client}, {client.mode}')}\n"
+    yield "".join(f"- {label}: {_prose(said)}\n" for label, said in summary.facts(client))
+    figures = [*summary.OF_THE_ENDPOINT, *summary.OF_THE_CLIENT]
+    present = [figure for figure in figures if figure.name in client.figures]
+    if present:
+        yield _table(("figure", *_SHOWN), (_figure_row(figure, client) for figure in present))
+    for title, counts in (
+        ("Failures", client.details),
+        ("Rules that answers break", client.conformance.deviations),
+    ):
+        if counts:
+            lines = (f"- {count:,} × {code(name, _TEXT_CHARS)}\n" for name, count in counts.items())
+            yield f"{title}:\n\n" + "".join(lines)
+    yield f"{_prose(client.measurement.sentence)}\n"
+
+
+def _figure_row(figure: FigureText, client: ClientFigures) -> tuple[str, ...]:
+    statistics = client.figures[figure.name].statistics
+    label = f"{figure.label} {figure.unit}".strip()
+    cells = []
+    for name in _SHOWN:
+        bounds = interval(statistics[name]) if name != "max" else ""
+        cells.append(number(statistics[name].value) + (f" ({bounds})" if bounds else ""))
+    return label, *cells
+
+
+def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(names)
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _prose(sentence: str) -> str:
+    """Our own words, in which a stranger's name may stand."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|~#@&" else char for char in sentence)

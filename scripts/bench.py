@@ -1,0 +1,395 @@
+"""Measure what measures: the load clients against an endpoint that logs when it sent each byte.
+
+    python scripts/bench.py                    # everything
+    python scripts/bench.py accuracy freeze    # some parts
+
+docs/load-accuracy.md is written anew from what each part measured last.
+
+Endpoint and client run on one machine and so on one monotonic clock. Each measurement has fresh processes.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "load-accuracy.md"
+SECTIONS = ROOT / "runs" / "bench"
+"""Where each part keeps what it measured, until there is enough for the page."""
+SECONDS = 8.0
+RAMP_S = 1.0
+"""What does not count at the start, when every user connects and asks at once."""
+
+
+@contextmanager
+def endpoint(folder: Path, answer: str, latency: str = "") -> Iterator[tuple[str, Path]]:
+    """A fast lane in a process of its own: its base URL and its log, which is whole after the context."""
+    log = folder / "sent.jsonl"
+    options = ["serve", "--port", "0", "--fast", answer, "--latency", latency, "--log", str(log)]
+    with subprocess.Popen(  # noqa: S603  # this project's own command
+        _python("-c", _CLI, *options), stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            yield child.stdout.readline().split()[0], log
+        finally:
+            child.send_signal(signal.SIGINT)
+
+
+_CLI = "from harness.cli import main; main()"
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a child is to do: how it reads, where, when, and for how long."""
+
+    reader: str
+    arrivals: str
+    seconds: float = SECONDS
+    tokens: int = 32
+    cap: int | None = None
+
+
+def made(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
+    """Have a child make load; what it measured of itself."""
+    told = json.dumps({**vars(load), "base_url": base_url, "folder": str(folder)})
+    command = _python(__file__, "--child", told)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # this script
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# --- the children ---
+
+
+def child(told: Mapping[str, Any]) -> None:
+    """Make load in this process, and print what it cost."""
+    load = Load(**{key: told[key] for key in Load.__dataclass_fields__})
+    make = bare if load.reader.startswith("bare") else by_harness
+    print(json.dumps(make(load, told["base_url"], Path(told["folder"]))))  # noqa: T201  # the parent reads it
+
+
+def by_harness(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
+    """Load as `likewise load` makes it in one process, without judging."""
+    from harness.load.engine import make_alone  # isort: skip  # first of all: it patches the process
+    from gevent.event import Event
+
+    from harness.load.job import Job
+    from harness.load.workload import load_workload
+    from harness.scenario import Mode
+
+    workload = load_workload("short-chat")
+    job = Job(
+        run_id="bench",
+        base_url=base_url,
+        model="standin-fast",
+        embedding_model=None,
+        api_key_env=None,
+        target="bench",
+        dialect="openai",
+        client=load.reader,
+        mode=Mode.STREAM,
+        workload_name=workload.name,
+        workload_source=workload.source,
+        arrivals=load.arrivals,
+        trace=None,
+        seed=0,
+        duration_s=load.seconds,
+        warm_up_s=0,
+        cool_down_s=0,
+        cap=load.cap,
+        timeout_s=60,
+        objectives=[],
+        is_judged=False,
+    )
+    memory_kb: list[int] = []
+    began_s, began = time.process_time(), time.monotonic()
+    done = make_alone(job, "key", folder, lambda _: memory_kb.append(_resident_kb()), Event(), None)
+    cpu_s, wall_s = time.process_time() - began_s, time.monotonic() - began
+    latency = done.tally.histograms
+    from harness.load.metrics import figures
+
+    told = figures(done.tally)
+    return {
+        "cpu_s": cpu_s,
+        "wall_s": wall_s,
+        "requests": done.tally.outcomes.total(),
+        "failed": done.tally.outcomes.total() - done.tally.outcomes["ok"],
+        "memory_kb": memory_kb,
+        "statistics": {
+            name: {key: estimate.value for key, estimate in told.figures[name].statistics.items()}
+            for name in latency
+            if name in told.figures
+        },
+        "invalid": told.measurement.invalid,
+    }
+
+
+def bare(load: Load, base_url: str, _: Path) -> dict[str, Any]:
+    """The least that can be done with gevent: read until the end; `bare-split` also looks for the events."""
+    import gevent
+    from gevent import socket
+
+    port = int(base_url.rpartition(":")[2].partition("/")[0])
+    body = (
+        b'{"model":"standin-fast","messages":[{"role":"user","content":"Who are you?"}],'
+        b'"stream":true,"stream_options":{"include_usage":true}}'
+    )
+    request = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    until = time.monotonic() + load.seconds
+    requests = 0
+
+    def user() -> None:
+        nonlocal requests
+        connection = socket.create_connection(("127.0.0.1", port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while time.monotonic() < until:
+            connection.sendall(request)
+            kept = []
+            while not kept or not kept[-1][1].endswith(b"0\r\n\r\n"):
+                kept.append((time.monotonic_ns(), connection.recv(65536)))
+            if load.reader == "bare-split":
+                _event_times(kept)
+            requests += 1
+
+    began_s, began = time.process_time(), time.monotonic()
+    gevent.joinall(
+        [gevent.spawn(user) for _ in range(int(load.arrivals.partition(":")[2]))], raise_error=True
+    )
+    return {
+        "cpu_s": time.process_time() - began_s,
+        "wall_s": time.monotonic() - began,
+        "requests": requests,
+        "failed": 0,
+    }
+
+
+def _event_times(kept: Sequence[tuple[int, bytes]]) -> list[int]:
+    """When each event with a token came, by looking for the ends of events and parsing each one's JSON."""
+    times = []
+    rest = b""
+    for at_ns, data in kept:
+        *events, rest = (rest + data).split(b"\n\n")
+        for event in events:
+            text = event[event.find(b"data: ") + 6 :]
+            if text != b"[DONE]" and any(c["delta"].get("content") for c in json.loads(text)["choices"]):
+                times.append(at_ns)
+    return times
+
+
+def _resident_kb() -> int:
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * resource.getpagesize() // 1024
+
+
+# --- the parts ---
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value at a share of the sorted values."""
+    return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)] if values else math.nan
+
+
+def _sent(log: Path) -> dict[int, dict[str, Any]]:
+    """The endpoint's log by the number of the request."""
+    lines = map(json.loads, log.read_text().splitlines())
+    return {int(line["client_request_id"]): line for line in lines if line["client_request_id"].isdigit()}
+
+
+def accuracy() -> Iterator[str]:
+    """The error of the time to first token, against the endpoint's own log."""
+    from harness.load.record_log import read
+
+    yield (
+        "| client | streams | requests | p50 error, ms | p99 error, ms | p99 of all tokens, ms "
+        "| really in flight | read late, p99, ms | client's own time, p50, ms |"
+    )
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for reader in ("raw", "openai", "langchain"):
+        for streams in (1, 16, 64, 256, *((1024,) if reader == "raw" else ())):
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                with endpoint(folder, "tokens=32", "ttft=20ms,itl=20ms") as (base_url, log):
+                    made(Load(reader, f"users:{streams}"), base_url, folder)
+                sent = _sent(log)
+                records = [record for record in read(folder) if record.is_ok]
+                began_ns = min(record.start_ns for record in records) + int(RAMP_S * 1e9)
+                counted = [record for record in records if record.start_ns >= began_ns]
+                pairs = [(record.arrivals_ns, sent[record.ordinal]["sent_ns"][1:]) for record in counted]
+                errors = [abs(arrived[0] - true[0]) / 1e6 for arrived, true in pairs]
+                every = [
+                    abs(a - b) / 1e6 for arrived, true in pairs for a, b in zip(arrived, true, strict=True)
+                ]
+                late = [record.late_ns / 1e6 for record in counted if record.late_ns is not None]
+                own = [(record.seen_first_output_ns - record.first_output_ns) / 1e6 for record in counted]
+                in_flight = _in_flight(
+                    sent.values(), began_ns, began_ns + int((SECONDS - RAMP_S - 0.5) * 1e9)
+                )
+                yield (
+                    f"| {reader} | {streams:,} | {len(counted):,} | {quantile(errors, 0.5):.3f} "
+                    f"| {quantile(errors, 0.99):.3f} | {quantile(every, 0.99):.3f} "
+                    f"| {in_flight / streams:.1%} | {quantile(late, 0.99):.2f} | {quantile(own, 0.5):.2f} |"
+                )
+
+
+def _in_flight(lines: Any, began_ns: int, ended_ns: int) -> float:
+    """How many requests the endpoint had at a time, on average."""
+    spans = (min(line["ended_ns"], ended_ns) - max(line["received_ns"], began_ns) for line in lines)
+    return sum(span for span in spans if span > 0) / (ended_ns - began_ns)
+
+
+def cost() -> Iterator[str]:
+    """What a million events cost, beside readers that do nothing else."""
+    yield "| tokens an answer | written | reader | events/s | CPU s per million events |"
+    yield "| ---: | --- | --- | ---: | ---: |"
+    for tokens, shape in ((500, ""), (500, ",one-write"), (32, ""), (32, ",one-write")):
+        for reader in ("bare", "bare-split", "raw", *(("openai", "langchain") if tokens == 500 else ())):
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                with endpoint(folder, f"tokens={tokens}{shape}") as (base_url, _):
+                    told = made(Load(reader, "users:4", 4, tokens), base_url, folder)
+                events = told["requests"] * tokens
+                yield (
+                    f"| {tokens} | {'whole answers' if shape else 'one write per event'} | {reader} "
+                    f"| {events / told['wall_s']:,.0f} | {told['cpu_s'] / events * 1e6:.2f} |"
+                )
+
+
+def freeze() -> Iterator[str]:
+    """A server that freezes for two seconds: what is reported, and what is true."""
+    from harness.load.record_log import read
+
+    yield "| cap | figure | reported, ms | true, ms | off by |"
+    yield "| --- | --- | ---: | ---: | ---: |"
+    for cap in (None, 8):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with endpoint(folder, "tokens=8,freeze=10s+2s", "ttft=20ms,itl=5ms") as (base_url, log):
+                told = made(Load("raw", "constant:50", 30, 8, cap), base_url, folder)
+            sent = _sent(log)
+            first = min(read(folder), key=lambda record: record.ordinal)
+            began_ns = first.due_ns - first.ordinal * 20_000_000
+            true = [
+                (line["sent_ns"][-1] - began_ns - ordinal * 20_000_000) / 1e6
+                for ordinal, line in sent.items()
+            ]
+            for figure, share in (("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)):
+                reported, wanted = told["statistics"]["latency_ms"][figure], quantile(true, share)
+                yield (
+                    f"| {cap or 'none'} | latency {figure} | {reported:,.1f} | {wanted:,.1f} "
+                    f"| {abs(reported - wanted) / wanted:.1%} |"
+                )
+
+
+def rate() -> Iterator[str]:
+    """A thousand requests a second, and what a million of them leave in memory."""
+    seconds = 30.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with endpoint(folder, "tokens=8", "ttft=10ms,itl=1ms") as (base_url, log):
+            told = made(Load("raw", "constant:1000", seconds, 8), base_url, folder)
+        sent = _sent(log)
+    received = sorted(line["received_ns"] for line in sent.values())
+    spread_s = (received[-1] - received[0]) / 1e9
+    lateness = told["statistics"]["generator_lateness_ms"]
+    memory_kb = told["memory_kb"]
+    half = len(memory_kb) // 3
+    grown_mb = (memory_kb[-1] - memory_kb[half]) / 1024
+    asked = told["requests"] * (1 - half / len(memory_kb))
+    yield "| what | figure |"
+    yield "| --- | ---: |"
+    yield f"| asked for, in {seconds:.0f} s | {1000 * seconds:,.0f} |"
+    yield f"| received by the endpoint | {len(sent):,} |"
+    yield f"| requests/s at the endpoint | {(len(sent) - 1) / spread_s:,.1f} |"
+    yield f"| failed | {told['failed']:,} |"
+    yield f"| generator late, p50 and p99, ms | {lateness['p50']:.2f}, {lateness['p99']:.2f} |"
+    yield f"| CPU | {told['cpu_s'] / told['wall_s']:.0%} of a core |"
+    yield f"| memory grown in the last {asked:,.0f} requests, MB | {grown_mb:.1f} |"
+    yield f"| the same for a million | {grown_mb / asked * 1e6:.0f} |"
+
+
+PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
+    "accuracy": (
+        """Accuracy
+
+32 tokens, 20 ms apart. The error is the reported arrival of the first token less the time at which the
+endpoint sent it, without its sign. The client's own time lies between that arrival and the moment at which the
+code that uses the client has the token.""",
+        accuracy,
+    ),
+    "cost": (
+        """Cost
+
+Instant answers for four users, so that the slower side is busy all the time. `bare` reads a gevent socket until
+the answer ends and looks at nothing; `bare-split` finds the events and parses each one's JSON, as a reader must
+that wants to know what came. `raw` is the whole of `likewise load`: Locust's events, every arrival, the outcome,
+usage, histograms and the record on disk.""",
+        cost,
+    ),
+    "freeze": (
+        """A server that freezes
+
+50 requests/s for 30 s, of which the endpoint does nothing for two. True are the times of the endpoint's log,
+counted from when each request was due.""",
+        freeze,
+    ),
+    "rate": ("A thousand requests a second", rate),
+}
+
+
+def main() -> None:
+    """Measure the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.child:
+        child(json.loads(asked.child))
+        return
+    # A shell's background job ignores Ctrl-C, and so would the endpoint, which is ended by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    SECTIONS.mkdir(parents=True, exist_ok=True)
+    for name in asked.parts or PARTS:
+        heading, measure = PARTS[name]
+        lines = [f"## {heading}", ""]
+        for line in measure():
+            print(line, flush=True)  # noqa: T201  # a script
+            lines.append(line)
+        (SECTIONS / f"{name}.md").write_text("\n".join(lines) + "\n")
+    sections = [SECTIONS / f"{name}.md" for name in PARTS]
+    if all(section.exists() for section in sections):
+        PAGE.write_text("\n".join([_head(), *(section.read_text() for section in sections)]))
+
+
+def _head() -> str:
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    return (
+        "# How true the figures of a load run are\n\n"
+        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine "
+        f"({machine}). The endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The fast lane answers as OpenAI does, at the times that it says, and goes wrong on demand."""
+
+import http.client
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from harness.endpoint.fast import FastSettings, parsed, running
+from harness.endpoint.fast_answers import MODEL, Failure
+from harness.errors import UsageError
+from harness.schemas import conforms
+from harness.wire.sse import read_events
+
+_BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Who are you?"}]}
+_STREAM = {**_BODY, "stream": True, "stream_options": {"include_usage": True}}
+
+
+def _post(base_url: str, body: dict[str, Any], number: int = 0) -> tuple[int, bytes]:
+    host = base_url.split("/")[2]
+    connection = http.client.HTTPConnection(host, timeout=10)
+    headers = {"X-Client-Request-Id": str(number)}
+    connection.request("POST", "/v1/chat/completions", orjson.dumps(body), headers)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+@pytest.mark.parametrize("is_one_write", [False, True])
+def test_a_stream_is_one_that_openai_could_have_sent(*, is_one_write: bool) -> None:
+    with running(FastSettings(tokens=3, is_one_write=is_one_write)) as base_url:
+        status, body = _post(base_url, _STREAM)
+    *chunks, done = [event.data for event in read_events([(0, body)])]
+    assert (status, done) == (200, "[DONE]")
+    values = [orjson.loads(chunk or "") for chunk in chunks]
+    assert all(conforms("chat_completion_chunk", value, "must") for value in values)
+    assert [len(value["choices"]) for value in values] == [1, 1, 1, 1, 1, 0]
+    assert values[-1]["usage"]["completion_tokens"] == 3
+
+
+def test_a_plain_answer_is_one_that_openai_could_have_sent() -> None:
+    with running(FastSettings(tokens=3)) as base_url:
+        status, body = _post(base_url, _BODY)
+    assert status == 200
+    assert conforms("chat_completion", orjson.loads(body), "must")
+
+
+def test_the_log_says_when_each_token_went(tmp_path: Path) -> None:
+    log = tmp_path / "sent.jsonl"
+    with running(FastSettings(tokens=3, first_token_ms=30, inter_token_ms=10, log=log)) as base_url:
+        began_ns = time.monotonic_ns()
+        _post(base_url, _STREAM, 7)
+        ended_ns = time.monotonic_ns()
+    (line,) = map(orjson.loads, log.read_bytes().splitlines())
+    assert line["client_request_id"] == "7"
+    times = [began_ns, line["received_ns"], *line["sent_ns"], line["ended_ns"], ended_ns]
+    assert times == sorted(times)
+    assert len(line["sent_ns"]) == 4
+    # the loop's clock goes in whole milliseconds, and a timer may be early by one
+    assert line["sent_ns"][1] - line["received_ns"] >= 28_000_000
+    assert line["sent_ns"][3] - line["sent_ns"][1] >= 18_000_000
+
+
+def test_a_freeze_holds_everything(tmp_path: Path) -> None:
+    log = tmp_path / "sent.jsonl"
+    with running(FastSettings(tokens=1, freeze_at_s=0.1, freeze_s=0.5, log=log)) as base_url:
+        _post(base_url, _STREAM)
+        time.sleep(0.2)
+        began = time.monotonic()
+        _post(base_url, _STREAM)
+        assert time.monotonic() - began > 0.3
+
+
+def test_only_each_nth_request_fails() -> None:
+    with running(FastSettings(tokens=1, failure=Failure.HTTP_500, failure_every=3)) as base_url:
+        assert [_post(base_url, _STREAM)[0] for _ in range(6)] == [200, 200, 500, 200, 200, 500]
+
+
+def test_settings_are_read_from_a_text() -> None:
+    wanted = FastSettings(
+        tokens=500,
+        first_token_ms=200,
+        inter_token_ms=20,
+        is_one_write=True,
+        freeze_at_s=10,
+        freeze_s=2,
+        failure=Failure.CUT,
+        failure_every=100,
+    )
+    assert parsed("tokens=500,one-write,freeze=10s+2s,failure=cut/100", "ttft=200ms,itl=20ms") == wanted
+    assert parsed("") == FastSettings()
+
+
+@pytest.mark.parametrize(
+    "text", ["tokens", "tokens=many", "tokens=0", "freeze=10s", "failure=sometimes", "fast", "one-write=yes"]
+)
+def test_what_settings_can_not_mean_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parsed(text)
+
+
+def test_jitter_is_refused() -> None:
+    with pytest.raises(UsageError):
+        parsed("", "ttft=1ms,jitter=uniform:0.5")

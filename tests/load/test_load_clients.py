@@ -1,0 +1,212 @@
+"""Each client records the same of each request, and takes no way of going wrong for a success."""
+
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import gevent
+import orjson
+import pytest
+
+from harness.clients import Connection
+from harness.endpoint.fast import FastSettings, running
+from harness.endpoint.fast_answers import Failure
+from harness.load.clients import clients
+from harness.load.received import Due
+from harness.load.record import Outcome, RequestRecord
+from harness.load.workload import LoadRequest
+from harness.scenario import Mode
+from harness.wire.limits import Limits
+from tests.servers import head, says, server
+
+_REQUEST = LoadRequest("chat", {"messages": [{"role": "user", "content": "Who are you?"}], "max_tokens": 8})
+_LIMITS = Limits(connect_s=5, silence_s=5, total_s=5)
+
+_OUTCOMES = {
+    Failure.EMPTY: Outcome.EMPTY,
+    Failure.HTTP_500: Outcome.HTTP_ERROR,
+    Failure.RATE_LIMITED: Outcome.RATE_LIMITED,
+    Failure.ERROR_EVENT: Outcome.ERROR_EVENT,
+    Failure.CUT: Outcome.CUT,
+    Failure.RESET: Outcome.RESET,
+    Failure.UNFINISHED: Outcome.UNFINISHED,
+    Failure.NOT_JSON: Outcome.NOT_JSON,
+}
+
+
+def _ask(
+    base_url: str, client: str, mode: Mode = Mode.STREAM, *, times: int = 1, limits: Limits = _LIMITS
+) -> list[RequestRecord]:
+    """The records of so many requests by one user."""
+    user = clients()[client](Connection(base_url, "standin-fast", "key", limits=limits))()
+    try:
+        return [user.perform(Due(i, _REQUEST), mode).answered().record for i in range(times)]
+    finally:
+        user.close()
+
+
+@pytest.mark.parametrize("client", clients())
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("failure", Failure)
+def test_a_failure_is_no_success(client: str, mode: Mode, failure: Failure) -> None:
+    with running(FastSettings(tokens=4, failure=failure)) as base_url:
+        assert [record.outcome for record in _ask(base_url, client, mode, times=2)] == [
+            _OUTCOMES[failure]
+        ] * 2
+
+
+@pytest.mark.parametrize("client", clients())
+def test_every_token_arrives_when_the_endpoint_sent_it(client: str, tmp_path: Path) -> None:
+    log = tmp_path / "sent.jsonl"
+    with running(FastSettings(tokens=5, first_token_ms=20, inter_token_ms=5, log=log)) as base_url:
+        first, second = _ask(base_url, client, times=2)
+    sent = [orjson.loads(line)["sent_ns"] for line in log.read_bytes().splitlines()]
+    for record, (head_ns, *token_ns) in zip((first, second), sent, strict=True):
+        assert record.outcome is Outcome.OK
+        assert record.sent_ns is not None
+        assert record.first_byte_ns is not None
+        assert record.sent_ns > record.start_ns
+        assert head_ns <= record.first_byte_ns <= token_ns[0]
+        assert len(record.arrivals_ns) == 5
+        assert all(sent <= arrived for sent, arrived in zip(token_ns, record.arrivals_ns, strict=True))
+        assert record.first_content_ns == record.first_output_ns == record.arrivals_ns[0]
+        assert record.seen_first_output_ns is not None
+        assert record.seen_first_output_ns >= record.arrivals_ns[0]
+        assert record.ended_ns >= record.arrivals_ns[-1]
+        assert record.completion_tokens == 5
+        assert record.due_ns == record.start_ns
+    assert first.connected_ns is not None
+    assert first.start_ns < first.connected_ns < (first.sent_ns or 0)
+    # the SDKs leave a stream at [DONE], before its end, and so lose the connection
+    assert client != "raw" or second.connected_ns is None
+
+
+def test_the_kernels_time_holds_while_the_reader_is_late(tmp_path: Path) -> None:
+    """A stall of the reader, longer than it takes the token to come, moves no arrival."""
+    log = tmp_path / "sent.jsonl"
+    with running(FastSettings(tokens=1, first_token_ms=100, log=log)) as base_url:
+        stall = gevent.spawn_later(0.05, time.sleep, 0.3)
+        (record,) = _ask(base_url, "raw")
+        stall.join()
+    if record.clock == "read":
+        pytest.skip("this system's kernel gives no times")
+    sent_ns = orjson.loads(log.read_bytes())["sent_ns"][1]
+    assert record.first_output_ns is not None
+    assert record.seen_first_output_ns is not None
+    assert record.late_ns is not None
+    assert record.first_output_ns - sent_ns < record.seen_first_output_ns - sent_ns - 100_000_000
+    assert record.late_ns > 100_000_000
+
+
+@pytest.mark.parametrize("client", clients())
+def test_nobody_there_is_no_answer(client: str) -> None:
+    (record,) = _ask("http://127.0.0.1:9/v1", client)
+    assert record.outcome is Outcome.UNREACHABLE
+    assert record.sent_ns is None
+    assert record.detail
+
+
+@pytest.mark.parametrize("client", clients())
+def test_silence_ends_in_a_timeout(client: str) -> None:
+    limits = replace(_LIMITS, silence_s=0.2, total_s=0.2)
+    with running(FastSettings(first_token_ms=2000)) as base_url:
+        (record,) = _ask(base_url, client, limits=limits)
+    assert record.outcome is Outcome.TIMEOUT
+
+
+def test_what_is_no_http_is_told() -> None:
+    with server(says(b"SSH-2.0-OpenSSH_9.9\r\n")) as base_url:
+        (record,) = _ask(base_url, "raw")
+    assert record.outcome is Outcome.NOT_HTTP
+
+
+_EVENTS = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+)
+
+
+@pytest.mark.parametrize("client", clients())
+def test_a_body_may_end_with_its_connection(client: str) -> None:
+    with server(says(head(media_type="text/event-stream") + _EVENTS)) as base_url:
+        records = _ask(base_url, client, times=2)
+    assert [record.outcome for record in records] == [Outcome.OK, Outcome.OK]
+    assert all(record.connected_ns is not None for record in records)
+
+
+def test_the_end_of_a_chunked_body_may_come_in_pieces() -> None:
+    chunks = b"%x\r\n%b\r\n" % (len(_EVENTS), _EVENTS) + b"0\r\n\r\n"
+
+    def drips(connection: socket.socket, _: bytes) -> None:
+        start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for piece in (start + chunks[:-5], b"0", b"\r", b"\n\r", b"\n"):
+            connection.sendall(piece)
+            time.sleep(0.01)
+        time.sleep(1)
+
+    with server(drips) as base_url:
+        (record,) = _ask(base_url, "raw")
+    assert record.outcome is Outcome.OK
+    assert record.ended_ns - record.start_ns < 900_000_000
+
+
+@contextmanager
+def _tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server behind TLS with a certificate of its own, which the environment trusts."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+            for _ in range(2):
+                received = b""
+                while not received.endswith(b"}"):
+                    received += tls.recv(65536)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for event in _EVENTS.split(b"\n\n")[:-1]:
+                    time.sleep(0.02)
+                    tls.sendall(b"%x\r\n%b\n\n\r\n" % (len(event) + 2, event))
+                tls.sendall(b"0\r\n\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"https://localhost:{listener.getsockname()[1]}/v1"
+    finally:
+        thread.join(5)
+        listener.close()
+
+
+def test_the_kernels_times_are_had_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _tls_server(tmp_path, monkeypatch) as base_url:
+        first, second = _ask(base_url, "raw", times=2)
+    assert [first.outcome, second.outcome] == [Outcome.OK, Outcome.OK]
+    assert first.clock == second.clock
+    assert first.connected_ns is not None
+
+    assert second.connected_ns is None
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _tls_server(tmp_path, monkeypatch) as base_url:
+        monkeypatch.delenv("SSL_CERT_FILE")
+        (record,) = _ask(base_url, "raw")
+    assert record.outcome is Outcome.UNREACHABLE
+    assert "certificate" in record.detail.lower()

@@ -1,0 +1,217 @@
+"""`likewise load` and plain Locust as their users run them, against the fast lane."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.endpoint.fast import FastSettings, running
+from harness.endpoint.fast_answers import Failure
+from harness.load.record import RequestRecord
+from harness.load.record_log import read
+
+_ROOT = Path(__file__).parent.parent.parent
+_COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+_SHORT = ("--warm-up", "0", "--cool-down", "0", "--format", "markdown", "--quiet")
+
+
+@pytest.fixture
+def fast() -> Iterator[str]:
+    with running(FastSettings(tokens=4, first_token_ms=5, inter_token_ms=2)) as base_url:
+        yield base_url
+
+
+def _start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    pipe = subprocess.PIPE
+    command = [*_COMMAND, *arguments]
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environ, cwd=cwd)
+
+
+def _load(base_url: str, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """The exit code and what was printed."""
+    target = ("--base-url", base_url, "--model", "standin-fast", "--out", str(folder))
+    child = _start("load", *target, *_SHORT, *arguments, cwd=folder.parent)
+    out, err = child.communicate(timeout=90)
+    return child.returncode, out, err
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((folder / "load.json").read_bytes())
+    return loaded
+
+
+def _records(folder: Path) -> list[RequestRecord]:
+    return sorted(read(folder), key=lambda record: record.ordinal)
+
+
+def test_a_closed_loop_is_measured_and_every_request_kept(fast: str, tmp_path: Path) -> None:
+    code, out, err = _load(fast, tmp_path / "run", "--arrivals", "users:3", "--duration", "1")
+    assert (code, err) == (0, "")
+    assert out.startswith("First output after ")
+    run = _told(tmp_path / "run")
+    records = _records(tmp_path / "run")
+    assert run["is_complete"]
+    assert run["clients"][0]["outcomes"] == {"ok": len(records)}
+    assert run["clients"][0]["conformance"]["judged"] == len(records)
+    assert [record.ordinal for record in records] == list(range(len(records)))
+
+
+def test_an_open_loop_asks_on_time_and_counts_the_waiting(tmp_path: Path) -> None:
+    """All requests that were due see a server that freezes, also those that a cap holds back."""
+    frozen = FastSettings(tokens=2, first_token_ms=5, freeze_at_s=0.6, freeze_s=1)
+    with running(frozen) as base_url:
+        code, _, err = _load(
+            base_url, tmp_path / "run", "--arrivals", "constant:40", "--duration", "2.5", "--cap", "4"
+        )
+    assert (code in (0, 3), err) == (True, "")  # the other tests may keep the generator from being on time
+    records = _records(tmp_path / "run")
+    assert [record.due_ns - records[0].due_ns for record in records] == [i * 25_000_000 for i in range(100)]
+    waited = [record for record in records if record.ended_ns - record.due_ns > 400_000_000]
+    assert len(waited) >= 20
+    assert max(_in_flight(records)) <= 4
+
+
+def _in_flight(records: list[RequestRecord]) -> Iterator[int]:
+    for record in records:
+        yield sum(other.start_ns <= record.start_ns < other.ended_ns for other in records)
+
+
+def test_two_processes_share_one_schedule(fast: str, tmp_path: Path) -> None:
+    arguments = ("--arrivals", "poisson:60", "--duration", "2", "--processes", "2")
+    code, _, err = _load(fast, tmp_path / "run", *arguments)
+    assert (code in (0, 3), err) == (True, "")
+    records = _records(tmp_path / "run")
+    run = _told(tmp_path / "run")
+    assert [record.ordinal for record in records] == list(range(len(records)))
+    assert {record.worker for record in records} == {0, 1}
+    assert run["clients"][0]["outcomes"] == {"ok": len(records)}
+    assert sum(worker["requests"] for worker in run["workers"]) == len(records)
+
+
+def test_a_worker_that_dies_is_told_of_and_the_others_figures_stand(fast: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", str(folder))
+    load = ("--arrivals", "users:4", "--duration", "8", "--processes", "2")
+    child = _start("load", *target, *_SHORT, *load, cwd=tmp_path)
+    _wait_for(lambda: len({record.worker for record in read(folder)}) == 2)
+    os.kill(_workers_of(child.pid)[0], signal.SIGKILL)
+    _, err = child.communicate(timeout=60)
+    run = _told(folder)
+    assert sorted(worker["has_died"] for worker in run["workers"]) == [False, True]
+    assert not run["is_complete"]
+    assert run["clients"][0]["requests"] > 0
+    assert any("died" in note for note in run["notes"]), err
+
+
+def _workers_of(pid: int) -> list[int]:
+    children = psutil.Process(pid).children(recursive=True)
+    return [child.pid for child in children if "--worker" in child.cmdline()]
+
+
+def _wait_for(condition: Any, timeout_s: float = 45) -> None:
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_ctrl_c_keeps_what_was_measured(fast: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", str(folder))
+    child = _start("load", *target, *_SHORT, "--arrivals", "users:2", "--duration", "60", cwd=tmp_path)
+    _wait_for(lambda: any(read(folder)))
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    run = _told(folder)
+    assert "Traceback" not in err
+    assert out.startswith("First output after ")
+    assert not run["is_complete"]
+    assert run["clients"][0]["requests"] == len(_records(folder)) > 0
+
+
+def test_a_run_that_was_killed_is_reported_from_its_requests(fast: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", str(folder))
+    child = _start("load", *target, *_SHORT, "--arrivals", "users:2", "--duration", "60", cwd=tmp_path)
+    _wait_for(lambda: any(read(folder)))
+    child.kill()
+    child.communicate()
+    report = _start("report", str(folder), "--format", "markdown", cwd=tmp_path)
+    out, err = report.communicate(timeout=60)
+    assert (report.returncode, err) == (0, "")
+    assert f"{len(_records(folder)):,} requests" in Path(out.split()[0]).read_text()
+
+
+def test_a_missed_objective_is_exit_code_one(fast: str, tmp_path: Path) -> None:
+    arguments = ("--arrivals", "users:1", "--duration", "1", "--slo", "ttft.p50<0.001ms")
+    code, _, _ = _load(fast, tmp_path / "run", *arguments)
+    assert code == 1
+
+
+def test_a_sweep_measures_each_level(fast: str, tmp_path: Path) -> None:
+    arguments = ("--arrivals", "users:1", "--duration", "0.8", "--sweep", "1,3")
+    code, _, err = _load(fast, tmp_path / "run", *arguments)
+    curve = _told(tmp_path / "run")["curve"]
+    assert (code, err) == (0, "")
+    assert [step["level"] for step in curve["steps"]] == [1, 3]
+    assert all(step["figures"]["requests"] for step in curve["steps"])
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [(Failure.HTTP_500, "HTTP 500: Something broke"), (Failure.UNFINISHED, "there is no finish_reason")],
+)
+def test_no_load_goes_to_a_target_that_fails_one_request(failure: Failure, said: str, tmp_path: Path) -> None:
+    log = tmp_path / "sent"
+    with running(FastSettings(failure=failure, log=log)) as base_url:
+        code, out, err = _load(base_url, tmp_path / "run", "--duration", "1")
+    assert (code, out) == (3, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert len(log.read_bytes().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--base-url", "http://192.0.2.1/v1", "--model", "m"), "is not on this machine"),
+        (("--base-url", "http://127.0.0.1:9/v1", "--model", "m"), "Connection refused"),
+        (("--workload", "nonsuch"), "nonsuch"),
+        (("--arrivals", "sometimes:5"), "sometimes"),
+        (("--slo", "speed<5"), "speed"),
+        (("--clients", "curl"), "curl"),
+        (("--duration", "2"), "nothing to measure"),
+        (("--sweep", "1", "--find-max", "errors<1%"), "not both"),
+        (("--worker", "--master-port", "70000"), "65535"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    child = _start("load", *arguments, cwd=tmp_path)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode in (2, 3)
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_plain_locust_shows_first_tokens_under_clear_names(fast: str) -> None:
+    command = [sys.executable, "-m", "locust", "-f", str(_ROOT / "loadtests" / "locustfile.py")]
+    options = ["--headless", "--users", "1", "--run-time", "3", "--host", fast, "--model", "standin-fast"]
+    environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    run = subprocess.run(
+        [*command, *options, "RawUser"], capture_output=True, text=True, env=environ, timeout=90
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"raw +chat TTFT +[1-9]", run.stderr)
+    assert re.search(r"raw +chat total +[1-9]", run.stderr)
+    assert re.search(r"raw ttft_ms: p50 \d", run.stdout)

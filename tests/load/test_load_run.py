@@ -1,0 +1,89 @@
+"""load.json: published schema, reading back, exit codes, and folders that hold something else."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from harness.errors import RunFolderError
+from harness.load import load_run
+from harness.load.load_run import Curve, LoadRun
+from harness.load.record import Outcome
+from harness.load.search import find_max
+from harness.rulebook import publish_schema
+from tests.load import runs
+from tests.load.records import record
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_published_schema_is_fresh(tmp_path: Path) -> None:
+    publish_schema(tmp_path)
+    published = ROOT / "harness" / "schemas" / "published" / "load.json"
+    assert published.read_text() == (tmp_path / "load.json").read_text(), "run make docs"
+
+
+def test_a_run_conforms_to_the_published_schema_and_reads_back_as_it_was(tmp_path: Path) -> None:
+    run = _with_curve(runs.load_run())
+    load_run.save(run, tmp_path)
+    Draft202012Validator(load_run.json_schema()).validate(json.loads((tmp_path / "load.json").read_bytes()))
+    assert load_run.load(tmp_path) == run
+
+
+def _with_curve(run: LoadRun) -> LoadRun:
+    found = find_max(lambda _: run.clients[0], (), 1)
+    run = load_run.compared(run, run)
+    return replace(run, curve=Curve("requests/s", list(found.steps[:2]), found.level, found.sentence))
+
+
+def test_the_exit_code_tells_objectives_and_validity_apart() -> None:
+    kept = runs.load_run(runs.some_records(failures=0))
+    assert kept.exit_code == 0
+    assert runs.load_run(runs.some_records(ttft_ms=900)).exit_code == 1
+    assert load_run.compared(kept, kept).exit_code == 0
+    slower = runs.load_run(runs.some_records(ttft_ms=150, failures=0))
+    assert load_run.compared(slower, kept).exit_code == 1
+    assert load_run.compared(kept, slower).exit_code == 0
+    late = runs.load_run([replace(each, woke_ns=each.due_ns + 50_000_000) for each in runs.some_records()])
+    assert late.exit_code == 3
+    assert "saturated" in late.invalid[0]
+    failed = runs.load_run(record(n, due_s=3, outcome=Outcome.UNREACHABLE) for n in range(5))
+    assert failed.exit_code == 3
+
+
+def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="holds no load run"):
+        load_run.load(tmp_path / "none")
+
+
+def test_a_folder_of_a_check_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="a conformance run and no load run"):
+        load_run.load(tmp_path)
+
+
+def test_a_run_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    (tmp_path / "requests.jsonl.zst").write_bytes(b"")
+    with pytest.raises(RunFolderError, match="cut short before its first figures"):
+        load_run.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda text: text[: len(text) // 2], "is cut off or damaged"),
+        (lambda text: text.replace("likewise/load/1", "likewise/load/0"), "was written as likewise/load/0"),
+        (lambda _: "{}", "does not say what it is"),
+        (lambda text: text.replace('"seed": 1', '"seed": "x"'), "plan.seed: Input should be a valid integer"),
+    ],
+)
+def test_a_file_that_this_version_does_not_read_is_told(tmp_path: Path, change: object, what: str) -> None:
+    load_run.save(runs.load_run(), tmp_path)
+    path = tmp_path / "load.json"
+    assert callable(change)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(RunFolderError) as raised:
+        load_run.load(tmp_path)
+    assert what in str(raised.value)
