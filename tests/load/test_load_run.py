@@ -12,7 +12,7 @@ from harness.load import load_run
 from harness.load.load_run import Curve, LoadRun
 from harness.load.record import Outcome
 from harness.load.search import find_max
-from harness.rulebook import publish_schema
+from harness.rulebook import publish_schemas
 from tests.load import runs
 from tests.load.records import record
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_published_schema_is_fresh(tmp_path: Path) -> None:
-    publish_schema(tmp_path)
+    publish_schemas(tmp_path)
     published = ROOT / "harness" / "schemas" / "published" / "load.json"
     assert published.read_text() == (tmp_path / "load.json").read_text(), "run make docs"
 
