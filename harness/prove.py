@@ -155,6 +155,7 @@ def tried(task: Task) -> Trial:
         because=chosen.because if chosen else "",
         expected=list(expected),
         scenarios=list(task.scenarios) if chosen else [],
+        clients=list(dict.fromkeys(one.client for one in seen)),
         state=state,  # type: ignore[arg-type]  # mypy does not narrow a conditional of literals
         silent=silent,
         catches=caught,
