@@ -379,7 +379,7 @@ def prove(
         typer.Argument(metavar="NAME...", help="Faults and variations, such as 'st-*'; none: all."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=64, help="How many processes; default: one for each core.")
+        int | None, typer.Option(min=1, max=64, help="How many processes; default: the cores and one more.")
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where the proof is written; it goes on from what is there.")
@@ -395,7 +395,7 @@ def prove(
     tasks = proving.tasks(names or ())
     console = Console(no_color=no_color, highlight=False)
     with _progress(console, "Proving", len(tasks), quiet=quiet) as advance:
-        made = proving.prove(tasks, out, jobs or os.cpu_count() or 1, advance, is_complete=not names)
+        made = proving.prove(tasks, out, jobs or (os.cpu_count() or 1) + 1, advance, is_complete=not names)
     page = out / "proof.html"
     written = [proof.save(made, out), page]
     page.write_text(proof_page.render(made), encoding="utf-8")
