@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs local gallery peers bench constraints clean
+.PHONY: help demo test lint docs local gallery prove peers bench constraints clean
 
 help:  ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,11 @@ gallery: .venv/installed-local  ## make the reports that reports/gallery/ keeps
 		cp runs/gallery/$$name/report.html reports/gallery/$$name.html; \
 		cp runs/gallery/$$name/summary.md reports/gallery/$$name.md; \
 	done
+
+prove: .venv/installed  ## prove the suites by faults and variations, and keep the outcome in reports/gallery/
+	$(BIN)/likewise prove --out runs/proof
+	mkdir -p reports/gallery
+	cp runs/proof/proof.json runs/proof/proof.html reports/gallery/
 
 peers: .venv/installed  ## check other people's servers, each in an environment of its own
 	$(BIN)/python scripts/peers.py

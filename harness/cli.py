@@ -490,6 +490,40 @@ def bugreport(
 
 
 @app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Faults and variations, such as 'st-*'; none: all."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=64, help="How many processes; default: the cores and one more.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the proof is written; it goes on from what is there.")
+    ] = Path("runs/proof"),
+    quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
+    no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
+) -> None:
+    """Prove the suites: every fault must be noticed, no legal variation may be."""
+    from harness import proof
+    from harness import prove as proving
+    from harness.report import proof_page, proof_terminal
+
+    tasks = proving.tasks(names or ())
+    console = Console(no_color=no_color, highlight=False)
+    with _progress(console, "Proving", len(tasks), quiet=quiet) as advance:
+        made = proving.prove(tasks, out, jobs or (os.cpu_count() or 1) + 1, advance, is_complete=not names)
+    page = out / "proof.html"
+    written = [proof.save(made, out), page]
+    page.write_text(proof_page.render(made), encoding="utf-8")
+    if quiet:
+        typer.echo(proof_page.answer(made))
+    else:
+        proof_terminal.render(made, console, written)
+    raise typer.Exit(made.exit_code)
+
+
+@app.command()
 def rules(
     rule_id: Annotated[str | None, typer.Argument(metavar="RULE", help="Explain this rule.")] = None,
 ) -> None:

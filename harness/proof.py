@@ -1,6 +1,6 @@
 """A proof: how well the suites tell wrong answers from right ones, as data.
 
-proof.json   everything that the page says; its JSON Schema is harness/schemas/published/proof.json
+proof.json   everything that proof.html says; its JSON Schema is harness/schemas/published/proof.json
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,8 @@ class Trial:
     """One departure, or none, asked through every client, and what the rules said.
 
     `expected` are the rules that have to fail, `silent` those of them that did not. `broken` are rules that
-    raised, which is always our own fault. `requests` and `verdicts` count what it rests on.
+    raised, which is always our own fault. `clients` are those that could ask; `requests` and `verdicts` count
+    what it rests on.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Trial:
     because: str
     expected: list[str]
     scenarios: list[str]
+    clients: list[str]
     state: State
     silent: list[str]
     catches: list[Catch]
@@ -63,6 +65,11 @@ class Trial:
     def is_good(self) -> bool:
         """Whether the suites said what they have to say, and no rule broke."""
         return self.state in {"caught", "quiet"} and not self.broken
+
+    @property
+    def area(self) -> str:
+        """What stands before the first hyphen of its id."""
+        return self.id.partition("-")[0]
 
     @property
     def own(self) -> list[Catch]:

@@ -155,6 +155,7 @@ def tried(task: Task) -> Trial:
         because=chosen.because if chosen else "",
         expected=list(expected),
         scenarios=list(task.scenarios) if chosen else [],
+        clients=list(dict.fromkeys(one.client for one in seen)),
         state=state,  # type: ignore[arg-type]  # mypy does not narrow a conditional of literals
         silent=silent,
         catches=caught,
@@ -327,23 +328,28 @@ def _log(folder: Path, code: str) -> _Log:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "trials.jsonl"
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        if not lines or lines[0] != code.encode():
-            path.write_bytes(code.encode() + b"\n")
-            lines = []
+        head, *lines = path.read_bytes().splitlines() if path.exists() else [b""]
+        kept = list(_whole(lines)) if head == code.encode() else []
+        path.write_bytes(b"".join(line + b"\n" for line in (code.encode(), *kept)))
     except OSError as error:
         raise UsageError(
             f"{folder} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
         ) from error
-    return _Log(path, dict(_results(lines[1:])))
+    return _Log(path, dict(_results(kept)))
+
+
+def _whole(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines before the one that was being written when the run was killed."""
+    for line in lines:
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return
+        yield line
 
 
 def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
-    for line in lines:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return  # the line that was being written when the run was killed
+    for value in map(orjson.loads, lines):
         if value["kind"] == MutatedAnswer.__name__:
             yield value["key"], MutatedAnswer(**value["result"])
         else:

@@ -10,9 +10,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from harness import content, report, run
+from harness import content, proof, report, run
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import Difference, dialects, differences_of
+from harness.endpoint.faults import faults
+from harness.endpoint.variations import variations
 from harness.load import load_run
 from harness.rule import LEVELS, Rule
 from harness.scenario import PATHS, Ask, FollowUp, Http, Scenario
@@ -33,6 +35,7 @@ def pages() -> Mapping[str, str]:
         "dialects.md": _page(_dialects_page()),
         "deviations.md": _page(_deviations_page(ledger(), rules)),
         "streams.md": _page(_streams_page()),
+        "proof.md": _page(_proof_page(ledger())),
     }
 
 
@@ -40,7 +43,8 @@ def published_schemas() -> Mapping[str, dict[str, Any]]:
     """The JSON Schema of each JSON file that a run may hold, by the file's name."""
     formats = {chosen.FILENAME: chosen for chosen in report.formats().values()}
     made = {name: chosen.json_schema() for name, chosen in formats.items() if hasattr(chosen, "json_schema")}
-    return {"run.json": run.json_schema(), "load.json": load_run.json_schema()} | {
+    own = {"run.json": run, "load.json": load_run, "proof.json": proof}
+    return {name: module.json_schema() for name, module in own.items()} | {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"https://likewise.dev/schemas/{name}",
@@ -244,6 +248,43 @@ def _linked(source: str) -> str:
 def _anchor(heading: str) -> str:
     """The anchor that GitHub gives a heading: its dots are dropped."""
     return heading.replace(".", "")
+
+
+# --- faults and variations ---
+
+
+def _proof_page(known: Ledger) -> Iterator[str]:
+    yield "# Proof"
+    yield (
+        "Who checks the checkers? `likewise prove` runs the suites against the reference endpoint, told to "
+        "depart from what is right in one way at a time, over real sockets and through every client. Each "
+        "*fault* below has to be noticed by the rules that stand beside it; no *variation* may be, for each "
+        "is legal. Beyond these, every constraint of the schemas is broken at every place of recorded "
+        "answers, and a rule has to point at the place. `make prove` keeps the outcome in "
+        "[reports/gallery/proof.html](../reports/gallery/proof.html)."
+    )
+    yield (
+        "`likewise serve --fault sc-role-missing` starts an endpoint that departs in one of these ways; the "
+        "option can be given several times. [CONTRIBUTING](../CONTRIBUTING.md) shows how to add one."
+    )
+    yield f"## Faults ({len(faults())})"
+    for area, title in known.areas.items():
+        mine = [one for one in faults().values() if one.id.partition("-")[0] == area]
+        if mine:
+            yield f"### {title}"
+            yield _table(
+                ("fault", "what is wrong on the wire", "noticed by"),
+                [(f"`{one.id}`", _text(one.sentence), _rule_links(one.caught_by)) for one in mine],
+            )
+    yield f"## Variations ({len(variations())})"
+    yield _table(
+        ("variation", "what is other on the wire", "why it is legal"),
+        [(f"`{one.id}`", _text(one.sentence), _text(one.source)) for one in variations().values()],
+    )
+
+
+def _rule_links(rules: Iterable[str]) -> str:
+    return ", ".join(f"[{rule}](rules.md#{_anchor(rule)})" for rule in rules)
 
 
 if __name__ == "__main__":

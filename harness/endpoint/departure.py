@@ -170,9 +170,18 @@ def variation(
 
 
 def departures_in(modules: Collection[ModuleType]) -> Iterator[Departure]:
-    """Every departure that stands in these modules, in the order of files and lines."""
+    """Every departure that stands in these modules, in the order of files and lines.
+
+    Raises ValueError when two have one id.
+    """
+    seen: set[str] = set()
     for module in modules:
-        yield from (value for value in vars(module).values() if isinstance(value, Departure))
+        for value in vars(module).values():
+            if isinstance(value, Departure):
+                if value.id in seen:
+                    raise ValueError(f"two departures have the id {value.id!r}; an id stands for one thing")
+                seen.add(value.id)
+                yield value
 
 
 def _sentence(small: Small) -> str:

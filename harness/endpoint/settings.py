@@ -87,7 +87,7 @@ class Settings:
         known = {**faults(), **variations()}
         for name in self.faults:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+                near = difflib.get_close_matches(name, known, n=3)
                 raise UsageError(
                     f"The reference endpoint has no fault {name!r}.",
                     f"Did you mean {' or '.join(near)}?" if near else "docs/proof.md lists them.",

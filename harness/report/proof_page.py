@@ -1,0 +1,66 @@
+"""A proof as one page that stands alone, in the looks of the reports."""
+
+from collections.abc import Mapping
+
+from harness.deviations import ledger
+from harness.proof import Proof, Trial
+from harness.report.page import page
+
+FIRST = (
+    "sc-two-finish-chunks",
+    "sc-id-changes.id",
+    "sc-role-missing",
+    "su-usage-every-chunk",
+    "ds-incremental-output",
+)
+"""Faults that six other tools of this field leave silent, all of them."""
+
+_TEXT_CHARS = 300
+
+
+def render(proof: Proof) -> str:
+    """The proof as HTML."""
+    known = {trial.id: trial for trial in proof.of_kind("fault")}
+    return page(
+        "proof.html",
+        _TEXT_CHARS,
+        proof=proof,
+        answer=answer(proof),
+        failures=list(proof.failures()),
+        first=[known[name] for name in FIRST if name in known],
+        clients=clients_of(proof),
+        areas=_by_area(proof),
+        unexplained=[trial for trial in proof.trials if trial.is_unexplained],
+        explained=[trial for trial in proof.trials if trial.because and len(trial.beyond) > 3],
+        variations=proof.of_kind("variation", "truth"),
+        open_rows=[row for row in proof.rows if row.reason],
+        covered=sum(bool(row.faults or row.variations) for row in proof.rows),
+    )
+
+
+def answer(proof: Proof) -> str:
+    """The three figures, as a sentence."""
+    (caught, faults), (quiet, legal), (pointed, tried) = (
+        proof.sensitivity,
+        proof.specificity,
+        proof.mutations,
+    )
+    said = {
+        f"{caught:,} of {faults:,} faults caught": faults,
+        f"{legal - quiet:,} false alarms in {legal:,} legal trials": legal,
+        f"{pointed:,} of {tried:,} single mutations pointed at": tried,
+    }
+    return ", ".join(figure for figure, is_told in said.items() if is_told)
+
+
+def clients_of(proof: Proof) -> list[str]:
+    """Every client that asked, in the order of their first trial."""
+    return list(dict.fromkeys(client for trial in proof.trials for client in trial.clients))
+
+
+def _by_area(proof: Proof) -> Mapping[str, list[Trial]]:
+    areas = {
+        title: [trial for trial in proof.of_kind("fault") if trial.area == area]
+        for area, title in ledger().areas.items()
+    }
+    return {title: trials for title, trials in areas.items() if trials}

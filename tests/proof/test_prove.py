@@ -1,0 +1,274 @@
+"""Proving: the figures, the matrix, what is missed, what goes on after an interruption, the command."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+
+from harness import content, prove
+from harness.errors import RunFolderError, UsageError
+from harness.proof import Catch, MutatedAnswer, Proof, Trial, json_schema, load, save
+from harness.prove import MUTATIONS, TRUTH, Task, tasks
+from harness.report.proof_page import answer, render
+from harness.report.proof_terminal import told
+
+_ROOT = Path(__file__).parents[2]
+
+
+def likewise(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def trial(**changes: object) -> Trial:
+    """A fault that its one rule caught through two clients."""
+    caught = Catch("tools.id-given", "must", ["raw", "openai"], ["plain"], "tool-call", "received null")
+    whole = Trial(
+        id="st-id-empty",
+        kind="fault",
+        dialect="openai",
+        sentence="The id of a plain call is empty.",
+        rows=["st-id-empty"],
+        source="",
+        because="",
+        expected=["tools.id-given"],
+        scenarios=["tool-call"],
+        clients=["raw", "openai", "langchain"],
+        state="caught",
+        silent=[],
+        catches=[caught],
+        broken=[],
+        requests=6,
+        verdicts=300,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]  # a test's own words
+
+
+def proof(*trials: Trial, mutated: Sequence[MutatedAnswer] = ()) -> Proof:
+    return Proof(
+        schema="likewise/proof/1",
+        started="2026-11-25T00:00:00+00:00",
+        finished="2026-11-25T00:03:00+00:00",
+        is_complete=True,
+        environment=prove.Environment("0.1.0", "3.11", "x", {}),
+        trials=list(trials),
+        mutated=list(mutated),
+        rows=[],
+        untripped=[],
+    )
+
+
+def _beyond(count: int) -> list[Catch]:
+    return [Catch(f"x.{number}", "spec", ["raw"], ["plain"], "founding", "") for number in range(count)]
+
+
+# --- the figures ---
+
+
+def test_the_three_figures_count_what_is_good() -> None:
+    quiet = trial(id="gzip", kind="variation", state="quiet", expected=[], catches=[])
+    made = proof(
+        trial(),
+        trial(state="missed", silent=["tools.id-given"]),
+        quiet,
+        mutated=[MutatedAnswer("a", 9, ["/id as 1"])],
+    )
+    assert (made.sensitivity, made.specificity, made.mutations) == ((1, 2), (1, 1), (8, 9))
+    assert answer(made) == (
+        "1 of 2 faults caught, 0 false alarms in 1 legal trials, 8 of 9 single mutations pointed at"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (
+            trial(state="missed", silent=["tools.id-given"]),
+            "st-id-empty is missed: tools.id-given did not fail.",
+        ),
+        (
+            trial(id="gzip", kind="variation", state="false alarm", expected=[]),
+            "gzip (openai) is legal, and tools.id-given failed.",
+        ),
+        (trial(catches=_beyond(4)), "st-id-empty trips 4 rules beyond its own and does not say why."),
+        (trial(broken=["x: raised"]), "st-id-empty: x: raised"),
+    ],
+)
+def test_what_is_not_proved_is_said_and_is_exit_code_1(one: Trial, said: str) -> None:
+    made = proof(one)
+    assert (list(made.failures()), made.exit_code) == ([said], 1)
+
+
+def test_many_rules_with_a_reason_are_no_failure() -> None:
+    assert proof(trial(catches=_beyond(4), because="It ends the stream.")).exit_code == 0
+
+
+def test_a_mutation_that_nobody_points_at_is_a_failure() -> None:
+    made = proof(mutated=[MutatedAnswer("founding, plain", 9, ["/id as 1"])])
+    assert list(made.failures()) == ["founding, plain: nobody points at /id as 1."]
+
+
+def test_the_matrix_names_the_rules_with_their_clients() -> None:
+    one = trial(catches=[*trial().catches, *_beyond(1)])
+    assert told(one) == "✓ st-id-empty: tools.id-given (raw, openai); beyond its own x.0"
+
+
+# --- what there is to prove ---
+
+
+def test_everything_is_proved_when_nothing_is_named() -> None:
+    ids = {task.id for task in tasks()}
+    assert {TRUTH, MUTATIONS, "st-index-missing", "gzip"} <= ids
+    assert {task.dialect for task in tasks() if task.id == "gzip"} == {"openai", "dashscope"}
+    assert len({task.key for task in tasks()}) == len(tasks())
+
+
+def test_a_pattern_names_several() -> None:
+    assert {task.id for task in tasks(["st-id-empty*"])} == {
+        "st-id-empty",
+        "st-id-empty.stream",
+        "st-id-empty-continuation",
+    }
+
+
+def test_a_pattern_that_names_nothing_is_told() -> None:
+    with pytest.raises(UsageError, match="no fault and no variation named 'st-nothing'"):
+        tasks(["st-nothing"])
+
+
+def test_a_follow_up_is_asked_after_what_it_follows() -> None:
+    assert [one.id for one in prove.asked_in("openai", ["tool-result"])] == ["tool-call", "tool-result"]
+
+
+def test_what_a_dialect_does_not_claim_is_not_asked_in_it() -> None:
+    assert prove.asked_in("dashscope", ["completion"]) == []
+
+
+# --- trials ---
+
+
+def test_a_fault_is_caught_through_every_client_with_a_message_that_names_it() -> None:
+    found = prove.tried(Task("sc-two-finish-chunks", "openai", ("founding",)))
+    (own,) = found.own
+    assert (found.state, own.rule, own.clients) == (
+        "caught",
+        "stream.finish-once",
+        ["raw", "openai", "langchain"],
+    )
+    assert "only one finish reason" in own.message
+
+
+def test_a_fault_without_its_rule_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {name: rule for name, rule in content.rules().items() if name != "stream.finish-once"}
+    monkeypatch.setattr(content, "rules", lambda: left)
+    found = prove.tried(Task("sc-two-finish-chunks", "openai", ("founding",)))
+    assert (found.state, found.silent) == ("missed", ["stream.finish-once"])
+
+
+def test_a_variation_is_quiet_in_both_dialects() -> None:
+    for dialect in ("openai", "dashscope"):
+        assert prove.tried(Task("keep-alives", dialect, ("founding",))).state == "quiet"
+
+
+def test_a_fault_that_is_asked_as_if_it_were_the_truth_is_a_false_alarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = replace(prove.faults()["cn-finish-upper"], is_fault=False, caught_by=())
+    monkeypatch.setattr(prove, "departure", lambda _: wrong)
+    assert prove.tried(Task("cn-finish-upper", "openai", ("founding",))).state == "false alarm"
+
+
+# --- going on ---
+
+
+def test_what_was_interrupted_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    wanted = tasks(["mo-empty", "mo-paged"])
+    log, asked = tmp_path / "trials.jsonl", []
+    prove.prove(wanted[:1], tmp_path, 1, asked.append, is_complete=False)
+    with log.open("ab") as file:
+        file.write(b'{"key":"mo-paged/openai/models-list","kind":"Tri')  # killed while it wrote
+    kept = log.read_bytes().splitlines()[:2]
+    done = prove.prove(wanted, tmp_path, 1, asked.append, is_complete=False)
+    assert (done.sensitivity, len(asked)) == ((2, 2), 3)
+    assert log.read_bytes().splitlines()[:2] == kept
+
+
+def test_what_is_there_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        prove, "_in_processes", lambda todo, _: ((task.key, prove.proved(task)) for task in todo)
+    )
+    first = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
+    before = (tmp_path / "trials.jsonl").read_bytes()
+    again = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
+    assert (again.trials, (tmp_path / "trials.jsonl").read_bytes()) == (first.trials, before)
+
+
+def test_results_of_other_code_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        prove, "_in_processes", lambda todo, _: ((task.key, prove.proved(task)) for task in todo)
+    )
+    log = tmp_path / "trials.jsonl"
+    log.write_bytes(b'other code\n{"key":"mo-empty/openai/models-list","kind":"Trial","result":{}}\n')
+    made = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
+    assert made.sensitivity == (1, 1)
+    assert log.read_bytes().splitlines()[0] == prove.fingerprint().encode()
+
+
+# --- files and the command ---
+
+
+def test_a_proof_is_what_its_schema_says_and_is_read_again(tmp_path: Path) -> None:
+    made = proof(trial(), mutated=[MutatedAnswer("a", 1, [])])
+    save(made, tmp_path)
+    Draft202012Validator(json_schema()).validate(json.loads((tmp_path / "proof.json").read_bytes()))
+    assert load(tmp_path) == made
+
+
+def test_a_folder_without_a_proof_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="holds no proof"):
+        load(tmp_path)
+    (tmp_path / "proof.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="not a proof that this version reads"):
+        load(tmp_path)
+
+
+def test_the_page_stands_alone_and_says_the_figures() -> None:
+    page = render(proof(trial(), trial(id="sc-role-missing", sentence="No delta has the role <script>.")))
+    assert "2 of 2 faults caught" in page
+    assert "<script>." not in page
+    assert not re.search(r'(?:src|href)="(?!#)', page)
+
+
+def test_the_command_proves_and_writes(tmp_path: Path) -> None:
+    result = likewise("prove", "mo-empty", "keep-alives", "--out", "out", "--jobs", "1", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 of 1 faults caught, 0 false alarms in 2 legal trials." in result.stdout
+    assert "✓ mo-empty: models.not-empty (raw, openai)" in result.stdout
+    kept = load(tmp_path / "out")
+    assert (kept.is_complete, [one.state for one in kept.trials]) == (False, ["caught", "quiet", "quiet"])
+    assert (tmp_path / "out" / "proof.html").exists()
+
+
+def test_a_name_that_there_is_not_ends_the_command_with_2(tmp_path: Path) -> None:
+    result = likewise("prove", "nothing-such", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: There is no fault and no variation named 'nothing-such'.")
+
+
+def test_serve_departs_as_it_is_told_and_refuses_what_there_is_not(tmp_path: Path) -> None:
+    result = likewise("serve", "--fault", "st-index-mising", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "st-index-missing" in result.stderr
