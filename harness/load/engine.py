@@ -102,9 +102,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The load that was made of a job."""
+    """The load that was made of a job; `users` is None where requests had due times of their own."""
 
     tally: Tally
+    users: int | None
     workers: list[Worker]
     cpu_share: float
     is_complete: bool
@@ -137,7 +138,9 @@ def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
     ended_s, cpu_share = _elapsed_s(session), session.cpu_share
     session.finish()
     runner.quit()
-    return Made(session.tally, [Worker("1", _requests(session.tally))], cpu_share, is_complete, ended_s)
+    workers = [Worker("1", _requests(session.tally))]
+    users = None if session.is_open else _users(session.job)
+    return Made(session.tally, users, workers, cpu_share, is_complete, ended_s)
 
 
 def _requests(tally: Tally) -> int:
@@ -247,7 +250,7 @@ class Master:
             for part in parts
         ]
         busiest = max(part.cpu_share for part in parts)
-        return Made(self._merged(job), workers, busiest, is_complete, ended_s)
+        return Made(self._merged(job), None if job.is_open else users, workers, busiest, is_complete, ended_s)
 
     def quit(self) -> None:
         """End the workers and the page."""
