@@ -5,6 +5,7 @@ nothing but make load, and there before anything that waits on a socket.
 """
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -162,6 +163,8 @@ def _page(environment: Any, port: int | None) -> Iterator[None]:
     if port is None:
         yield
         return
+    # the page looks for options of Locust's own in the command line, and ends the process over any other
+    sys.argv = sys.argv[:1]
     page = environment.create_web_ui("127.0.0.1", port)
     try:
         yield
