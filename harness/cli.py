@@ -3,6 +3,7 @@
 import difflib
 import io
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -240,6 +241,8 @@ def serve(
 
 
 def _serve_until_interrupted(what: str) -> None:
+    # A shell's background job ignores Ctrl-C and is ended by SIGTERM; the log has to be whole then, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         typer.echo(f"{what}  (Ctrl-C ends it)")
         threading.Event().wait()

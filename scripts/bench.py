@@ -332,18 +332,18 @@ PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "accuracy": (
         """Accuracy
 
-32 tokens, 20 ms apart. The error is the reported arrival of the first token less the time at which the
-endpoint sent it, without its sign. The client's own time lies between that arrival and the moment at which the
-code that uses the client has the token.""",
+32 tokens, 20 ms apart. The error is the reported arrival of the first token less the time at which
+the endpoint sent it, without its sign. The client's own time lies between that arrival and the moment
+at which the code that uses the client has the token.""",
         accuracy,
     ),
     "cost": (
         """Cost
 
-Instant answers for four users, so that the slower side is busy all the time. `bare` reads a gevent socket until
-the answer ends and looks at nothing; `bare-split` finds the events and parses each one's JSON, as a reader must
-that wants to know what came. `raw` is the whole of `likewise load`: Locust's events, every arrival, the outcome,
-usage, histograms and the record on disk.""",
+Instant answers for four users, so that the slower side is busy all the time. `bare` reads a gevent
+socket until the answer ends and looks at nothing; `bare-split` finds the events and parses each one's
+JSON, as a reader must that wants to know what came. `raw` is the whole of `likewise load`: Locust's
+events, every arrival, the outcome, usage, histograms and the record on disk.""",
         cost,
     ),
     "freeze": (

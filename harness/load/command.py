@@ -143,7 +143,7 @@ def _notes(made: Made) -> Iterator[str]:
 
 def _figures(made: Made) -> ClientFigures:
     until_s = None if made.is_complete else made.ended_s
-    return figures(made.tally, until_s=until_s, cpu_share=made.cpu_share)
+    return figures(made.tally, until_s=until_s, cpu_share=made.cpu_share, users=made.users)
 
 
 def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make) -> LoadRun:

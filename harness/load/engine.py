@@ -5,6 +5,7 @@ nothing but make load, and there before anything that waits on a socket.
 """
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -102,9 +103,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The load that was made of a job."""
+    """The load that was made of a job; `users` is None where requests had due times of their own."""
 
     tally: Tally
+    users: int | None
     workers: list[Worker]
     cpu_share: float
     is_complete: bool
@@ -137,7 +139,9 @@ def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
     ended_s, cpu_share = _elapsed_s(session), session.cpu_share
     session.finish()
     runner.quit()
-    return Made(session.tally, [Worker("1", _requests(session.tally))], cpu_share, is_complete, ended_s)
+    workers = [Worker("1", _requests(session.tally))]
+    users = None if session.is_open else _users(session.job)
+    return Made(session.tally, users, workers, cpu_share, is_complete, ended_s)
 
 
 def _requests(tally: Tally) -> int:
@@ -159,6 +163,8 @@ def _page(environment: Any, port: int | None) -> Iterator[None]:
     if port is None:
         yield
         return
+    # the page looks for options of Locust's own in the command line, and ends the process over any other
+    sys.argv = sys.argv[:1]
     page = environment.create_web_ui("127.0.0.1", port)
     try:
         yield
@@ -247,7 +253,7 @@ class Master:
             for part in parts
         ]
         busiest = max(part.cpu_share for part in parts)
-        return Made(self._merged(job), workers, busiest, is_complete, ended_s)
+        return Made(self._merged(job), None if job.is_open else users, workers, busiest, is_complete, ended_s)
 
     def quit(self) -> None:
         """End the workers and the page."""
