@@ -126,7 +126,7 @@ def test_a_bug_report_says_what_its_reader_needs(wrong: Checked) -> None:
     assert "curl -sS" in text
     assert '▶"finish_reason": null◀' in text
     assert "Source: " in text
-    assert "- `langchain`: `" in text
+    assert "- `langchain-openai " in text
     assert "def test_chat_schema_must():" in text
 
 
