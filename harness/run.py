@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -316,7 +317,9 @@ def load(folder: Path) -> Run:
 
     path = folder / "run.json"
     try:
-        return TypeAdapter(Run).validate_json(path.read_bytes())
+        head, verdicts = _read(path)
+        run = TypeAdapter(Run).validate_json(head)
+        return dataclasses.replace(run, verdicts=verdicts) if verdicts else run
     except OSError as error:
         raise RunFolderError(
             f"{folder} holds no run: run.json can't be read ({error.strerror}).",
@@ -331,6 +334,30 @@ def load(folder: Path) -> Run:
             "Run `likewise check` again, or use the version that wrote it; "
             "`likewise judge` needs its exchanges.jsonl.zst alone.",
         ) from error
+
+
+_VERDICTS_START, _VERDICTS_END = b'  "verdicts": [\n', b"  ]\n"
+_AT_A_TIME = 5_000
+
+
+def _read(path: Path) -> tuple[bytes, list[Verdict]]:
+    """A run.json without its verdicts, and these; none are read apart from a file that `save` did not write.
+
+    A large run has a million verdicts: some lines at a time, they fit into memory.
+    """
+    from pydantic import TypeAdapter
+
+    read = TypeAdapter(list[Verdict]).validate_json
+    head, verdicts = bytearray(), []
+    with path.open("rb") as file:
+        for line in file:
+            head += line
+            if line == _VERDICTS_START:
+                lines = iter(file.readline, _VERDICTS_END)
+                while some := b"".join(islice(lines, _AT_A_TIME)):
+                    verdicts += read(b"[" + some.rstrip(b",\n") + b"]")
+                head += _VERDICTS_END
+    return bytes(head), verdicts
 
 
 def _foreign(path: Path) -> str:
@@ -357,13 +384,10 @@ def load_exchanges(folder: Path) -> "KeptExchanges":
     """The exchanges of a run folder by (scenario, client, mode), as far as the file is whole."""
     compress = zstandard.ZstdCompressor(level=1).compress
     lines: dict[Key, bytes] = {}
-    for seen in recorded_lines(folder / "exchanges.jsonl.zst"):
-        try:
-            from_json(seen["exchange"])
-            key = seen["scenario"], seen["client"], seen["mode"]
-        except (KeyError, TypeError, ValueError):
+    for line, seen in _lines(folder / "exchanges.jsonl.zst"):
+        if not {"scenario", "client", "mode", "exchange"} <= seen.keys():
             break
-        lines[key] = compress(orjson.dumps(seen["exchange"]))
+        lines[str(seen["scenario"]), str(seen["client"]), str(seen["mode"])] = compress(line)
     return KeptExchanges(lines)
 
 
@@ -374,7 +398,11 @@ class KeptExchanges(Mapping[Key, Exchange]):
     lines: Mapping[Key, bytes]
 
     def __getitem__(self, key: Key) -> Exchange:
-        return from_json(orjson.loads(zstandard.ZstdDecompressor().decompress(self.lines[key])))
+        line = zstandard.ZstdDecompressor().decompress(self.lines[key])
+        try:
+            return from_json(orjson.loads(line)["exchange"])
+        except (TypeError, ValueError) as error:
+            raise KeyError(key) from error
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self.lines)
@@ -405,12 +433,16 @@ def observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
 
 def recorded_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of an exchanges.jsonl.zst, as far as the file is whole."""
+    return (seen for _, seen in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     try:
         with path.open("rb") as file:
             reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             for line in io.BufferedReader(reader):
                 seen = orjson.loads(line)
                 if isinstance(seen, dict):
-                    yield seen
+                    yield line, seen
     except (OSError, zstandard.ZstdError, orjson.JSONDecodeError):
         return

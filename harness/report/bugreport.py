@@ -72,7 +72,9 @@ def _blocks(run: Run, exchanges: Exchanges, finding: Finding) -> Iterator[str]:
     yield f"{prose(rule.sentence)} Level {code(rule.level, 20)}: {_LEVELS[rule.level]}.\n"
     if rule.source:
         yield f"Source: {prose(rule.source)}\n"
-    yield from (f"Asked several times: {code(rate, _TEXT_CHARS)}.\n" for rate in rates_of(run, rule.id)[:_KINDS])
+    yield from (
+        f"Asked several times: {code(rate, _TEXT_CHARS)}.\n" for rate in rates_of(run, rule.id)[:_KINDS]
+    )
     yield "### Who breaks\n"
     if rule.breaks:
         yield f"{prose(rule.breaks)}\n"

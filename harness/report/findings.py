@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -210,15 +210,35 @@ class ClientEffect:
 
 def client_effects(run: Run, finding: Finding) -> tuple[ClientEffect, ...]:
     """What each client made of the scenarios and modes in which a rule fails."""
-    places = {(verdict.scenario, mode) for verdict in finding.failed for mode in _modes(verdict)}
-    worst: dict[str, RequestSummary] = {}
+    return effects_at(run, finding, requests_by_place(run))
+
+
+def requests_by_place(run: Run) -> Mapping[tuple[str, str], Sequence[RequestSummary]]:
+    """The requests of each scenario in each mode, through whatever client."""
+    found: dict[tuple[str, str], list[RequestSummary]] = {}
     for request in run.requests:
+        found.setdefault((request.scenario, request.mode), []).append(request)
+    return found
+
+
+def effects_at(
+    run: Run, finding: Finding, requests: Mapping[tuple[str, str], Sequence[RequestSummary]]
+) -> tuple[ClientEffect, ...]:
+    """As `client_effects`, for many findings of one run."""
+    places = dict.fromkeys((verdict.scenario, mode) for verdict in finding.failed for mode in _modes(verdict))
+    worst: dict[str, RequestSummary] = {}
+    for request in (request for place in places for request in requests.get(place, ())):
         known = worst.get(request.client)
-        if (request.scenario, request.mode) in places and (known is None or _rank(request) < _rank(known)):
+        if known is None or _rank(request) < _rank(known):
             worst[request.client] = request
+    order = {client: at for at, client in enumerate(run.environment.clients)}
     return tuple(
-        ClientEffect(run.environment.clients.get(client, client), request.effect, request.effect_detail)
-        for client, request in worst.items()
+        ClientEffect(
+            run.environment.clients.get(client, client),
+            worst[client].effect,
+            worst[client].effect_detail,
+        )
+        for client in sorted(worst, key=lambda client: order.get(client, len(order)))
     )
 
 

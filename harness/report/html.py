@@ -4,7 +4,7 @@ The page's looks are in `reports/templates`; what it says is put together here.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import content
@@ -15,14 +15,12 @@ from harness.report.page import page
 from harness.report.replay_test import replay_test
 from harness.report.timeline import WIDTH, Timeline, timeline
 from harness.rule import LEVELS
-from harness.run import Run
-from harness.verdict import Outcome, Verdict
+from harness.run import RequestSummary, Run
+from harness.verdict import Outcome
 
 FILENAME = "report.html"
 
 MAX_BYTES = 1_500_000
-
-_SHOWN_STREAMS = 30
 
 _UNJUDGED = (Outcome.ERROR, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.SKIPPED)
 
@@ -36,15 +34,16 @@ class Detail:
     reasons: int
     rules: int
     requests: int
+    streams: int
     text_chars: int
     excerpt_chars: int
     curl_chars: int
 
 
 _DETAILS = (
-    Detail(200, 6, 40, 400, 600, text_chars=800, excerpt_chars=1_600, curl_chars=6_000),
-    Detail(80, 3, 20, 250, 300, text_chars=400, excerpt_chars=800, curl_chars=1_500),
-    Detail(12, 1, 6, 80, 40, text_chars=200, excerpt_chars=300, curl_chars=300),
+    Detail(200, 6, 40, 400, 600, 30, text_chars=800, excerpt_chars=1_600, curl_chars=6_000),
+    Detail(80, 3, 20, 250, 300, 12, text_chars=400, excerpt_chars=800, curl_chars=1_500),
+    Detail(12, 1, 6, 80, 40, 3, text_chars=200, excerpt_chars=300, curl_chars=300),
 )
 """From all that helps to what always fits, whatever the run says."""
 
@@ -99,8 +98,9 @@ def render(run: Run, exchanges: Exchanges) -> str:
 def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
     failing = findings.findings(run)
     rules = tuple(_rule_views(run))
-    streams = tuple(_streams(run, exchanges, failing))
-    curls = {cell: text.command(curl, detail.curl_chars) for cell, curl in findings.curls(run).items()}
+    streams = tuple(_streams(run, exchanges, failing[: detail.streams], detail.streams))
+    curls = findings.curls(run)
+    asked = findings.requests_by_place(run)
     return page(
         "report.html",
         detail.text_chars,
@@ -115,7 +115,7 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
         dropin_rows=findings.dropin_rows(run),
         dropin_reasons=findings.dropin_reasons(run),
         findings=[
-            _finding_view(run, found, exchanges, curls, detail) for found in failing[: detail.findings]
+            _finding_view(run, found, asked, exchanges, curls, detail) for found in failing[: detail.findings]
         ],
         finding_count=len(failing),
         levels=LEVELS,
@@ -131,13 +131,19 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
         clients=tuple(rules[0].outcomes) if rules else (),
         surfaces=tuple(dict.fromkeys(rule.rule.surface for rule in rules)),
         outcomes=tuple(findings.outcome_counts(run)),
-        curls=curls,
+        curls={
+            cell: text.command(curls[cell], detail.curl_chars)
+            for cell in ((one.scenario, one.client, one.mode) for one in run.requests[: detail.requests])
+            if cell in curls
+        },
+        exit_code=run.exit_code,
     )
 
 
 def _finding_view(
     run: Run,
     finding: Finding,
+    asked: Mapping[tuple[str, str], Sequence[RequestSummary]],
     exchanges: Exchanges,
     curls: Mapping[Cell, str],
     detail: Detail,
@@ -146,7 +152,7 @@ def _finding_view(
     return FindingView(
         finding,
         tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds]),
-        findings.client_effects(run, finding),
+        findings.effects_at(run, finding, asked),
         findings.rates_of(run, finding.rule.id),
         test if len(test) <= detail.curl_chars else "",
     )
@@ -156,30 +162,31 @@ def _evidence(kind: Kind, exchanges: Exchanges, curls: Mapping[Cell, str], detai
     cell = findings.shown_cell(kind.verdict)
     exchange = exchanges.get(cell)
     shown = excerpt(kind.first, exchange, detail.excerpt_chars) if exchange else None
-    return Evidence(kind, shown, curls.get(cell, ""))
+    return Evidence(kind, shown, text.command(curls.get(cell, ""), detail.curl_chars))
 
 
 def _rule_views(run: Run) -> Iterator[RuleView]:
     clients = tuple(dict.fromkeys(verdict.client for verdict in run.verdicts))
     for verdicts in findings.by_rule(run.verdicts):
+        counts = Counter((verdict.client, verdict.outcome) for verdict in verdicts)
         yield RuleView(
             findings.rule_text(verdicts[0]),
-            {client: _counts(verdicts, client) for client in clients},
+            {
+                client: {outcome: counts[client, outcome] for outcome in Outcome if counts[client, outcome]}
+                for client in clients
+            },
             findings.reasons(verdicts, *(outcome for outcome in Outcome if outcome is not Outcome.PASS)),
         )
 
 
-def _counts(verdicts: Iterable[Verdict], client: str) -> Mapping[Outcome, int]:
-    found = Counter(verdict.outcome for verdict in verdicts if verdict.client == client)
-    return {outcome: found[outcome] for outcome in Outcome if found[outcome]}
-
-
-def _streams(run: Run, exchanges: Exchanges, failing: Iterable[Finding]) -> Iterator[tuple[str, Timeline]]:
+def _streams(
+    run: Run, exchanges: Exchanges, failing: Iterable[Finding], limit: int
+) -> Iterator[tuple[str, Timeline]]:
     """The drop-in streams, then those that findings show, with the times of their events."""
     asked = ((one.scenario, one.client, one.mode) for one in run.requests)
     dropin = [cell for cell in asked if (known := content.scenario(cell[0])) and known.is_dropin]
     shown = [findings.shown_cell(kind.verdict) for found in failing for kind in found.kinds[:1]]
-    cells = [cell for cell in dict.fromkeys((*dropin, *shown[:_SHOWN_STREAMS])) if cell[2] == "stream"]
+    cells = [cell for cell in dict.fromkeys((*dropin, *shown)) if cell[2] == "stream"][:limit]
     guilty = _guilty_events(run, set(cells))
     for cell in cells:
         drawn = timeline(exchanges[cell], guilty.get(cell, ())) if cell in exchanges else None

@@ -4,13 +4,17 @@ import cProfile
 import pstats
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from harness import report
+from harness.report import html
+from harness.rule import Violation
 from harness.run import Run
+from harness.verdict import Outcome
 from tests.report.rendered import on_terminal
-from tests.report.runs import EXCHANGES, many
+from tests.report.runs import EXCHANGES, FAILING, exchange, many, run, verdict
 
 _FORMATS = [*report.formats(), "terminal"]
 
@@ -44,3 +48,27 @@ def test_five_thousand_verdicts_are_rendered_in_little_memory(name: str) -> None
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 50_000_000
+
+
+def test_two_thousand_streams_and_a_line_of_ten_megabytes_fit_into_the_page() -> None:
+    line = "x\u202e<script>" * 1_000_000
+    cells = [(f"founding#{at + 2}", "raw", "stream") for at in range(2_000)]
+    failing = verdict("made.up", Outcome.FAIL, cell=cells[0], evidence=[Violation(line, "less")], reason=line)
+    long = replace(
+        many(10),
+        requests=[replace(FAILING.requests[1], scenario=cell[0], curl=line[:1_000]) for cell in cells],
+        verdicts=[failing],
+    )
+    page = report.formats()["html"].render(long, dict.fromkeys(cells, exchange(line.encode())))
+    assert len(page.encode()) <= html.MAX_BYTES
+    assert "<script>x" not in page
+    assert "2,000" in page
+
+
+@pytest.mark.parametrize("name", _FORMATS)
+def test_a_line_of_ten_megabytes_is_cut(name: str) -> None:
+    line = "<b>\x1b" * 2_500_000
+    failing = run([verdict("made.up", Outcome.FAIL, evidence=[Violation(line, line, line)], reason=line)])
+    text = renderer(name)(failing)
+    assert len(text) < 200_000
+    assert "\x1b" not in text
