@@ -422,13 +422,13 @@ def compare(
     from harness.asked import words
     from harness.comparison import making, terminal
 
-    made = making.made(folders, baseline, words(clients), level)
+    made = making.make(folders, baseline, words(clients), level)
     written = making.write(made, out or _folder_for("comparison", None, is_one_of_many=False), words(formats))
     if quiet:
-        typer.echo(terminal.summary_line(made.comparison, made.changes))
+        typer.echo(terminal.summary_line(made))
     else:
         console = Console(no_color=no_color, highlight=False)
-        terminal.render(made.comparison, made.changes, console, written)
+        terminal.render(made, console, written)
     raise typer.Exit(made.exit_code)
 
 

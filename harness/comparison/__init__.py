@@ -4,15 +4,15 @@ What is compared stands in columns: several runs, or the clients of one. A rule 
 holds in every cell that the column has of it; what was not judged says nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from harness.errors import UsageError
 from harness.report.findings import RuleText, rule_text
 from harness.report.text import one_line
 from harness.rule import LEVELS
-from harness.run import Run
+from harness.run import Run, TargetSummary
 from harness.verdict import Outcome, Verdict
 
 State: TypeAlias = Literal["fails", "error", "waived", "holds", "not judged", "not asked"]
@@ -27,6 +27,20 @@ _BY_OUTCOME: tuple[tuple[Outcome, State], ...] = (
     (Outcome.PASS, "holds"),
 )
 """What decides first, from the gravest on."""
+
+
+class Named(Protocol):
+    """What a run of any kind says of itself."""
+
+    @property
+    def target(self) -> TargetSummary:
+        """Which endpoint was asked."""
+        ...
+
+    @property
+    def started(self) -> str:
+        """When, as ISO 8601."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +134,7 @@ def columns_of(runs: Mapping[str, Run], clients: Sequence[str] = ()) -> tuple[Co
             Column(one_line(client, _LABEL_CHARS), run, (client,)) for client in _clients_of(run, clients)
         )
     else:
-        labels = _labels(runs)
+        labels = labels_of(runs)
         columns = tuple(
             Column(labels[folder], run, _clients_of(run, clients)) for folder, run in runs.items()
         )
@@ -180,9 +194,9 @@ def _clients_of(run: Run, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(client for client in asked if not wanted or client in wanted)
 
 
-def _labels(runs: Mapping[str, Run]) -> Mapping[str, str]:
+def labels_of(runs: Mapping[str, Named]) -> Mapping[str, str]:
     """A name for each run: its target's, with the day, the time or the folder where that is not enough."""
-    candidates = (
+    candidates: tuple[Callable[[str, Named], str], ...] = (
         lambda _, run: run.target.name,
         lambda _, run: f"{run.target.name}, {run.started[:10]}",
         lambda _, run: f"{run.target.name}, {run.started[:19].replace('T', ' ')}",

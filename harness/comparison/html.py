@@ -4,17 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.comparison import Column, Comparison, Row
-from harness.comparison.baseline import Changes
+from harness.comparison.load_charts import charts
+from harness.comparison.made import Made
 from harness.comparison.sentences import (
     CAUSES,
     SYMBOLS,
-    answer,
     change_groups,
     changes_sentence,
     mark_words,
     step,
 )
 from harness.report import findings
+from harness.report.load.summary import asked
 from harness.report.page import page
 from harness.run import Dropin
 
@@ -35,31 +36,36 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def render(comparison: Comparison, changes: Changes | None = None) -> str:
-    """The page; `changes` is what became of the first column in the second, where one is the baseline."""
-    groups = [group for group in _groups(comparison) if group.rows]
+def render(made: Made) -> str:
+    """The page; where there is a baseline, with what became of it."""
+    rules, changes, load = made.rules, made.changes, made.load
+    columns = rules.columns if rules else ()
+    rows = rules.rows if rules else ()
     return page(
         "compare.html",
         _TEXT_CHARS,
-        comparison=comparison,
-        columns=comparison.columns,
-        answer=answer(comparison),
+        comparison=rules,
+        columns=columns,
+        answer=made.answer,
+        load=load,
+        charts=tuple(charts(load)) if load else (),
         changes=changes,
         changes_sentence=changes_sentence(changes) if changes else "",
         change_groups=change_groups(changes) if changes else (),
         change_limit=_CHANGES,
         causes=CAUSES,
         step=step,
-        dropin=_dropin(comparison.columns),
-        dropin_cells=_dropin_cells(comparison.columns),
+        dropin=_dropin(columns),
+        dropin_cells=_dropin_cells(columns),
         dropin_symbols=findings.SYMBOLS,
-        groups=groups,
+        groups=[group for group in _groups(rules) if group.rows] if rules else [],
         row_limit=_ROWS,
-        surfaces=tuple(dict.fromkeys(row.rule.surface for row in comparison.rows)),
-        states=tuple(state for state in SYMBOLS if any(_has(row, state) for row in comparison.rows)),
+        surfaces=tuple(dict.fromkeys(row.rule.surface for row in rows)),
+        states=tuple(state for state in SYMBOLS if any(_has(row, state) for row in rows)),
         symbols=SYMBOLS,
         mark_words=mark_words,
         cost_sentence=findings.cost_sentence,
+        asked=asked,
     )
 
 

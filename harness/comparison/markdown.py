@@ -1,14 +1,15 @@
 """The comparison as Markdown for a CI job's summary or a comment on a pull request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.comparison import Comparison, Row
 from harness.comparison.baseline import Changes
+from harness.comparison.load import LoadComparison, Value
+from harness.comparison.made import Made
 from harness.comparison.sentences import (
     CAUSES,
     SYMBOLS,
     ChangeGroup,
-    answer,
     change_groups,
     changes_sentence,
     mark_words,
@@ -25,26 +26,48 @@ _CHANGES = 40
 _CELLS = 4
 
 
-def render(comparison: Comparison, changes: Changes | None = None) -> str:
+def render(made: Made) -> str:
     """The comparison as Markdown; a note says what was left out to keep it short."""
-    return fitted(_blocks(comparison, changes), "compare.html")
+    return fitted(_blocks(made), "compare.html")
 
 
-def _blocks(comparison: Comparison, changes: Changes | None) -> Iterator[str]:
+def _blocks(made: Made) -> Iterator[str]:
     # A name with backticks would open and close code spans of its own.
-    said = answer(comparison).replace("`", "'")
+    said = made.answer.replace("`", "'")
     yield f"## {prose(said)}\n"
-    if changes is not None:
-        yield f"{prose(changes_sentence(changes))}\n"
-        yield from _changes(changes)
+    if made.changes is not None:
+        yield f"{prose(changes_sentence(made.changes))}\n"
+        yield from _changes(made.changes)
+    if made.load is not None:
+        yield from _load(made.load)
+    if made.rules is not None:
+        yield from _rules(made.rules)
+
+
+def _rules(comparison: Comparison) -> Iterator[str]:
     for title, rows in (("They differ", comparison.different), ("They fail in each", comparison.failing)):
         if rows:
             yield f"### {title}\n"
-            head = [row("rule", [in_cell(column.label) for column in comparison.columns])]
-            head.append(row("---", ["---"] * len(comparison.columns)))
-            yield "\n".join(head + [_row(one) for one in rows]) + "\n"
+            yield _table("rule", [column.label for column in comparison.columns], map(_row, rows))
     told = ((comparison.alike, "alike"), (comparison.partial, "not judged everywhere"))
     yield ", ".join(f"{plural(len(rows), 'rule')} {word}" for rows, word in told) + ".\n"
+
+
+def _load(comparison: LoadComparison) -> Iterator[str]:
+    yield "### Under load\n"
+    rows = (row(one.label, [_figure(value) for value in one.values]) for one in comparison.rows)
+    yield _table("figure", [one.label for one in comparison.series], rows)
+    yield from (f"- {code(note, _TEXT_CHARS)}\n" for note in comparison.notes)
+
+
+def _figure(value: Value) -> str:
+    bounds = f" ({value.bounds})" if value.bounds else ""
+    return f"{value.text}{bounds}{f', {value.verdict}' if value.verdict else ''}"
+
+
+def _table(first: str, names: Sequence[str], rows: Iterable[str]) -> str:
+    head = [row(first, map(in_cell, names)), row("---", ["---"] * len(names))]
+    return "\n".join([*head, *rows]) + "\n"
 
 
 def _row(one: Row) -> str:

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.comparison import Comparison
-from harness.comparison.baseline import Changes
-from harness.comparison.sentences import SYMBOLS, answer, changes_sentence, mark_words, step
+from harness.comparison.load import LoadComparison
+from harness.comparison.made import Made
+from harness.comparison.sentences import SYMBOLS, changes_sentence, mark_words, step
 from harness.report.text import one_line, plural
 
 _ROWS = 30
@@ -18,29 +19,45 @@ _TEXT_CHARS = 200
 _STYLES = {"fails": "bold red", "error": "bold red", "waived": "dim", "not judged": "dim", "not asked": "dim"}
 
 
-def render(
-    comparison: Comparison, changes: Changes | None, console: Console, written: tuple[Path, ...]
-) -> None:
-    """Print the answer, what changed since the baseline, the rules that differ, and the files."""
-    console.print(Text(one_line(answer(comparison), 1_000), "bold"))
+def render(made: Made, console: Console, written: tuple[Path, ...]) -> None:
+    """Print the answer, what changed since the baseline, what differs, and the files."""
+    console.print(Text(one_line(made.answer, 1_000), "bold"))
+    changes = made.changes
     if changes is not None:
         console.print(Text(changes_sentence(changes), "bold red" if changes.regressions else ""))
         for change in changes.regressions[:_REGRESSIONS]:
             new = change.new
             said = f"{new.rule}  {new.scenario} {new.client} {new.mode}: {step(change)}; {new.reason}"
             console.print(Text(f"✗ {one_line(said, _TEXT_CHARS)}"))
-    if comparison.different:
+    if made.load is not None:
         console.print()
-        _print_rows(comparison, console)
-    if len(comparison.different) > _ROWS:
-        console.print(Text(f"and {plural(len(comparison.different) - _ROWS, 'more rule')} in the files"))
+        _print_load(made.load, console)
+    if made.rules is not None and made.rules.different:
+        console.print()
+        _print_rows(made.rules, console)
     for path in written:
         console.print(Text(str(path)), soft_wrap=True)
 
 
-def summary_line(comparison: Comparison, changes: Changes | None) -> str:
+def summary_line(made: Made) -> str:
     """The comparison in a line."""
-    return one_line(" ".join([answer(comparison), *([changes_sentence(changes)] if changes else [])]), 2_000)
+    told = [changes_sentence(made.changes)] if made.changes else []
+    return one_line(" ".join([made.answer, *told]), 2_000)
+
+
+def _print_load(comparison: LoadComparison, console: Console) -> None:
+    table = Table("under load", box=SIMPLE_HEAD, pad_edge=False)
+    for one in comparison.series:
+        table.add_column(Text(one.label))
+    for row in comparison.rows:
+        told = (
+            Text(f"{value.text}\n{value.verdict}".strip(), "bold red" if value.is_worse else "")
+            for value in row.values
+        )
+        table.add_row(row.label, *told)
+    console.print(table)
+    for note in comparison.notes:
+        console.print(Text(one_line(note, _TEXT_CHARS)))
 
 
 def _print_rows(comparison: Comparison, console: Console) -> None:
@@ -54,3 +71,5 @@ def _print_rows(comparison: Comparison, console: Console) -> None:
         ]
         table.add_row(Text(f"{one_line(row.rule.id, 60)} ({row.rule.level})"), *marks)
     console.print(table)
+    if len(comparison.different) > _ROWS:
+        console.print(Text(f"and {plural(len(comparison.different) - _ROWS, 'more rule')} in the files"))

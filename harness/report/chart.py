@@ -54,7 +54,7 @@ _THEME = {
         "symbolSize": 60,
     },
     "line": {"strokeWidth": 2},
-    "point": {"filled": True, "size": 45},
+    "point": {"filled": True, "size": 45, "opacity": 1},
     "rule": {"color": "var(--soft)"},
     "text": {"color": "var(--ink)", "fontSize": 11},
     "range": {"category": list(SERIES), "symbol": list(SHAPES)},

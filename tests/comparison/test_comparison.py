@@ -7,6 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness.comparison import Comparison, columns_of, compared, html, markdown
+from harness.comparison.made import Made
 from harness.comparison.sentences import answer
 from harness.errors import UsageError
 from harness.run import Run
@@ -77,8 +78,8 @@ def test_too_little_to_compare_is_said_in_two_sentences() -> None:
 
 
 @pytest.mark.parametrize("render", [html.render, markdown.render])
-def test_hostile_text_stays_text(render: Callable[[Comparison], str]) -> None:
-    text = render(_compared({"1": HOSTILE_RUN, "2": FAILING}))
+def test_hostile_text_stays_text(render: Callable[[Made], str]) -> None:
+    text = render(Made(_compared({"1": HOSTILE_RUN, "2": FAILING})))
     assert not {"\x1b", "\x00", "\u202e"} & set(text)
     rendered = text if render is html.render else MarkdownIt("js-default").render(text)
     assert "<script>alert" not in rendered
@@ -87,12 +88,12 @@ def test_hostile_text_stays_text(render: Callable[[Comparison], str]) -> None:
 
 
 def test_markdown_fits_a_comment() -> None:
-    text = markdown.render(_compared({"1": many(20_000), "2": CONFORMING}))
+    text = markdown.render(Made(_compared({"1": many(20_000), "2": CONFORMING})))
     assert len(text.encode()) < 60_000
 
 
 def test_markdown_says_what_its_golden_text_says() -> None:
-    text = markdown.render(_compared({"1": HOLDS, "2": BREAKS}))
+    text = markdown.render(Made(_compared({"1": HOLDS, "2": BREAKS})))
     assert text == GOLDEN
 
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,10 @@ from harness.comparison import columns_of, compared
 from harness.comparison import html as comparison_html
 from harness.comparison.difference import differences
 from harness.comparison.difference_report import html as difference_html
+from harness.comparison.load import compared_load
+from harness.comparison.made import Made
 from harness.report import html
+from tests.load.runs import load_run, some_records
 from tests.report.runs import CONFORMING, EXCHANGES, FAILING, HOSTILE, HOSTILE_RUN, RUNS, exchange
 
 _BROWSER = next(
@@ -37,13 +40,21 @@ _SIDES = (
     {("founding", "raw", "plain"): exchange(b'{"b":"y","c":' + b'"<script>alert(1)</script>"' + b"}")},
 )
 
+_LOADS = {
+    name: replace(load_run(some_records(ttft_ms)), target=replace(CONFORMING.target, name=name))
+    for name, ttft_ms in (("backend", 120.0), (HOSTILE, 240.0))
+}
+
 PAGES: Mapping[str, str] = {
     **{name: html.render(run, EXCHANGES) for name, run in RUNS.items()},
-    "comparison": comparison_html.render(compared(columns_of({"1": CONFORMING, "2": FAILING}))),
-    "hostile comparison": comparison_html.render(compared(columns_of({"1": HOSTILE_RUN, "2": FAILING}))),
+    "comparison": comparison_html.render(Made(compared(columns_of({"1": CONFORMING, "2": FAILING})))),
+    "hostile comparison": comparison_html.render(
+        Made(compared(columns_of({"1": HOSTILE_RUN, "2": FAILING})))
+    ),
+    "load comparison": comparison_html.render(Made(None, compared_load(_LOADS))),
     "difference": difference_html(("backend", HOSTILE), differences(*_SIDES), 1),
 }
-FILTERED = [name for name in PAGES if name != "difference"]
+FILTERED = [name for name in PAGES if name not in {"difference", "load comparison"}]
 
 _CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 

@@ -102,14 +102,14 @@ def _distributions(clients: Sequence[ClientFigures]) -> Iterator[Chart]:
             {"x": share, "y": value, "series": f"{client.client} {client.mode}, {part}" if several else part}
             for client in clients
             for figure, part in parts
-            for share, value in _spectrum(client, figure)
+            for share, value in spectrum(client, figure)
         ]
         if rows:
             label = f"{title}, from the median to the 99.9th, for {', '.join(part for _, part in parts)}."
-            yield Chart(title, _percentiles(name, rows, label))
+            yield Chart(title, percentiles(name, rows, label))
 
 
-def _spectrum(client: ClientFigures, figure: str) -> Iterable[tuple[float, float]]:
+def spectrum(client: ClientFigures, figure: str) -> Iterable[tuple[float, float]]:
     """The place of a percentile on an axis of nines, and its value."""
     found = client.figures.get(figure)
     if found is None:
@@ -136,7 +136,7 @@ def _curve(curve: Curve) -> Iterator[Chart]:
     ]
     if ttft:
         label = f"{title} at {len(steps)} levels, with confidence intervals."
-        yield Chart(title, _levels("ttft-curve", ttft, curve.unit, "TTFT in ms", label))
+        yield Chart(title, levels("ttft-curve", ttft, curve.unit, "TTFT in ms", label))
     made = [
         {"x": step.level, "y": value, "series": what}
         for step in steps
@@ -147,9 +147,7 @@ def _curve(curve: Curve) -> Iterator[Chart]:
     ]
     yield Chart(
         "Throughput against load",
-        _levels(
-            "throughput", made, curve.unit, "requests/s", f"Requests and goodput at {len(steps)} levels."
-        ),
+        levels("throughput", made, curve.unit, "requests/s", f"Requests and goodput at {len(steps)} levels."),
     )
     wrong = [
         {"x": step.level, "y": found.share.value * 100, "series": what}
@@ -163,7 +161,7 @@ def _curve(curve: Curve) -> Iterator[Chart]:
     if wrong:
         label = f"Errors and deviating answers at {len(steps)} levels."
         yield Chart(
-            "What goes wrong against load", _levels("wrong", wrong, curve.unit, "% of requests", label)
+            "What goes wrong against load", levels("wrong", wrong, curve.unit, "% of requests", label)
         )
 
 
@@ -177,7 +175,7 @@ def _lines(name: str, rows: Rows, x: str, y: str, label: str, marks: Sequence[fl
         {
             "data": {"values": rows},
             "mark": {"type": "line", "strokeWidth": 1.5},
-            "encoding": _encoding(rows, x, y),
+            "encoding": encoding_of(rows, x, y),
         }
     ]
     if marks:
@@ -192,8 +190,9 @@ def _lines(name: str, rows: Rows, x: str, y: str, label: str, marks: Sequence[fl
     return svg({"layer": layers}, label, name)
 
 
-def _percentiles(name: str, rows: Rows, label: str) -> Markup:
-    encoding = _encoding(rows, "percentile", "ms")
+def percentiles(name: str, rows: Rows, label: str) -> Markup:
+    """Values by percentile, on an axis of nines; rows are those of `spectrum`, with their series."""
+    encoding = encoding_of(rows, "percentile", "ms")
     encoding["x"] = {
         **encoding["x"],
         "axis": {
@@ -208,12 +207,15 @@ def _percentiles(name: str, rows: Rows, label: str) -> Markup:
     return svg({"data": {"values": rows}, "mark": "line", "encoding": encoding}, label, name)
 
 
-def _levels(name: str, rows: Rows, x: str, y: str, label: str) -> Markup:
-    encoding = _encoding(rows, x, y)
+def levels(name: str, rows: Rows, x: str, y: str, label: str) -> Markup:
+    """Values by level, with their intervals where rows have `low` and `high`."""
+    encoding = encoding_of(rows, x, y)
     if rows[-1]["x"] / max(rows[0]["x"], 1e-9) >= 8:
         encoding["x"] = {**encoding["x"], "scale": {"type": "log", "base": 2}}
     layers: list[Mapping[str, Any]] = [{"mark": {"type": "line"}}, {"mark": {"type": "point"}}]
     layers[1] = {**layers[1], "encoding": {"shape": _shape(rows)}}
+    # A legend of strokes would cut the points of the other in pieces.
+    encoding["strokeDash"] = {**encoding["strokeDash"], "legend": None}
     if "low" in rows[0]:
         layers.append(
             {
@@ -235,7 +237,8 @@ def _shape(rows: Rows) -> Mapping[str, Any]:
     return {"field": "series", "type": "nominal", "scale": {"domain": names, "range": shapes}, "sort": None}
 
 
-def _encoding(rows: Rows, x: str, y: str) -> dict[str, Any]:
+def encoding_of(rows: Rows, x: str, y: str) -> dict[str, Any]:
+    """The axes of these titles, and a colour and a stroke for each series."""
     names = _names(rows)
     dashes = [DASHES[at % len(DASHES)] for at in range(len(names))]
     return {

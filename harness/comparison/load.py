@@ -1,0 +1,240 @@
+"""Load runs held against each other: figures with their intervals, and a difference only where it is shown.
+
+What is compared stands in series: a client of a load run, in a mode. Each is tested against the first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.comparison import labels_of
+from harness.load.difference import Difference, differences
+from harness.load.histogram import Estimate
+from harness.load.load_run import LoadRun
+from harness.load.metrics import ClientFigures
+from harness.report.load.summary import OF_THE_ENDPOINT, number, percent
+
+_STATISTICS = (
+    ("ttft_ms", ("p50", "p95", "p99")),
+    ("itl_ms", ("p50", "p99")),
+    ("tpot_ms", ("p50",)),
+    ("latency_ms", ("p50", "p95")),
+)
+_LABELS = {figure.name: figure.label for figure in OF_THE_ENDPOINT}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A client of a load run in a mode; `label` tells it apart from the others."""
+
+    label: str
+    run: LoadRun
+    figures: ClientFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A figure of a series with its interval, and what is to be made of it beside the first series."""
+
+    text: str
+    bounds: str
+    verdict: str
+    is_worse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRow:
+    """A figure across the series."""
+
+    label: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A level of load: how fast it answered, how much it made; `is_best` where no other has more of both."""
+
+    series: str
+    latency_ms: float
+    throughput: float
+    is_best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadComparison:
+    """Series and their figures. `found` has for each series after the first what differs from it."""
+
+    series: tuple[Series, ...]
+    rows: tuple[FigureRow, ...]
+    found: tuple[Mapping[str, Difference], ...]
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the second series is shown to be worse than the first in some figure."""
+        return any(difference.is_worse for difference in self.found[0].values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before the figures are believed."""
+        return tuple(f"{one.label}: {reason}" for one in self.series for reason in one.run.invalid)
+
+
+def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> LoadComparison | None:
+    """The comparison of load runs, by their folders; None where there are not two series."""
+    labels = labels_of(runs)
+    several = len(runs) == 1 or any(len(run.clients) > 1 for run in runs.values())
+    series = tuple(
+        Series(
+            _label(labels[folder], figures, alone=len(runs) == 1) if several else labels[folder], run, figures
+        )
+        for folder, run in runs.items()
+        for figures in run.clients
+        if not clients or figures.client in clients
+    )
+    if len(series) < 2:
+        return None
+    found = tuple(_differences(series[0], other) for other in series[1:])
+    return LoadComparison(series, tuple(_rows(series, found)), found)
+
+
+def _label(name: str, figures: ClientFigures, *, alone: bool) -> str:
+    who = f"{figures.client} {figures.mode}"
+    return who if alone else f"{name}, {who}"
+
+
+def _differences(first: Series, other: Series) -> Mapping[str, Difference]:
+    """What differs, by figure. Of runs that are not valid nothing is said."""
+    if first.run.invalid or other.run.invalid:
+        return {}
+    alike = replace(other.figures, client=first.figures.client, mode=first.figures.mode)
+    return {found.figure: found for found in differences([first.figures], [alike])}
+
+
+def _rows(series: Sequence[Series], found: Sequence[Mapping[str, Difference]]) -> list[FigureRow]:
+    nothing: Mapping[str, Difference] = {}
+    told = list(zip((nothing, *found), series, strict=True))
+    rows = [
+        FigureRow(
+            f"{_LABELS[name]} {statistic}",
+            tuple(_latency(one.figures, name, statistic, differing) for differing, one in told),
+        )
+        for name, statistics in _STATISTICS
+        for statistic in statistics
+        if any(name in one.figures.figures for one in series)
+    ]
+    rows.append(FigureRow("Requests/s", tuple(_plain(one.figures.requests_per_s) for one in series)))
+    tokens = [one.figures.output_tokens_per_s_total for one in series]
+    if any(value is not None for value in tokens):
+        rows.append(FigureRow("Output tokens/s", tuple(map(_plain, tokens))))
+    for label, figure in (("Errors", "errors"), ("Goodput", "goodput"), ("Deviating answers", "deviations")):
+        shares = [_share_of(one.figures, figure) for one in series]
+        if any(shares):
+            rows.append(
+                FigureRow(
+                    label,
+                    tuple(
+                        _value(share, percent, differing.get(figure))
+                        for share, (differing, _) in zip(shares, told, strict=True)
+                    ),
+                )
+            )
+    return rows
+
+
+def _latency(figures: ClientFigures, name: str, statistic: str, differing: Mapping[str, Difference]) -> Value:
+    found = figures.figures.get(name)
+    estimate = found.statistics.get(statistic) if found else None
+    return _value(estimate, lambda value: f"{number(value)} ms", differing.get(f"{name}.{statistic}"))
+
+
+def _share_of(figures: ClientFigures, figure: str) -> Estimate | None:
+    return {
+        "errors": figures.errors,
+        "goodput": figures.goodput,
+        "deviations": figures.conformance.deviating,
+    }[figure].share
+
+
+def _value(estimate: Estimate | None, say: Callable[[float], str], difference: Difference | None) -> Value:
+    if estimate is None:
+        return Value("none", "", "", is_worse=False)
+    bounds = ""
+    if estimate.low is not None and estimate.high is not None:
+        bounds = f"{say(estimate.low)} to {say(estimate.high)}"
+    if difference is None:
+        return Value(say(estimate.value), bounds, "", is_worse=False)
+    verdict = "no difference shown"
+    if difference.is_real:
+        verdict = "worse" if difference.is_worse else "better"
+    if difference.is_real and difference.low is not None and difference.high is not None:
+        by = sorted((abs(difference.low), abs(difference.high)))
+        verdict += f" by {number(by[0])} to {number(by[1])} ms"
+    return Value(say(estimate.value), bounds, verdict, difference.is_worse)
+
+
+def _plain(value: float | None) -> Value:
+    return Value("not known" if value is None else number(value), "", "", is_worse=False)
+
+
+def answer(comparison: LoadComparison) -> str:
+    """The comparison in a sentence: where the other series are shown to be better or worse than the first."""
+    first = comparison.series[0].label
+    clauses = [
+        _clause(other.label, first, found)
+        for other, found in zip(comparison.series[1:], comparison.found, strict=True)
+    ]
+    return f"Under load {'; '.join(clauses)}."
+
+
+def _clause(other: str, first: str, found: Mapping[str, Difference]) -> str:
+    real = [difference for difference in found.values() if difference.is_real]
+    worse = [_name(difference) for difference in real if difference.is_worse]
+    better = [_name(difference) for difference in real if not difference.is_worse]
+    if not found:
+        return f"{other} can't be held against {first}"
+    if not real:
+        return f"{other} shows no difference from {first}"
+    told = [f"worse than {first} in {_listed(worse)}"] if worse else []
+    if better:
+        told.append(f"better in {_listed(better)}" if worse else f"better than {first} in {_listed(better)}")
+    return f"{other} is {' and '.join(told)}"
+
+
+def _name(difference: Difference) -> str:
+    name, _, statistic = difference.figure.partition(".")
+    return f"{_LABELS[name]} {statistic}" if name in _LABELS else name
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more figures" if len(names) > 2 else " and ".join(names)
+
+
+def points(series: Sequence[Series]) -> tuple[str, tuple[Point, ...]]:
+    """Throughput against latency at every level of every series, and what the throughput counts."""
+    levels = [
+        (one.label, figures)
+        for one in series
+        for figures in (
+            [step.figures for step in one.run.curve.steps if step.figures.client == one.figures.client]
+            if one.run.curve
+            else [one.figures]
+        )
+        if "latency_ms" in figures.figures
+    ]
+    has_tokens = all(figures.output_tokens_per_s_total is not None for _, figures in levels)
+    found = [
+        Point(
+            label,
+            figures.figures["latency_ms"].statistics["p50"].value,
+            (figures.output_tokens_per_s_total or 0.0) if has_tokens else figures.requests_per_s,
+        )
+        for label, figures in levels
+    ]
+    return "output tokens/s" if has_tokens else "requests/s", tuple(
+        replace(one, is_best=not any(_is_better(other, one) for other in found)) for one in found
+    )
+
+
+def _is_better(one: Point, other: Point) -> bool:
+    """Whether a point has as much of both and more of one (Pareto dominance)."""
+    at_least = one.latency_ms <= other.latency_ms and one.throughput >= other.throughput
+    return at_least and (one.latency_ms, one.throughput) != (other.latency_ms, other.throughput)
