@@ -212,18 +212,30 @@ def levels(name: str, rows: Rows, x: str, y: str, label: str) -> Markup:
     encoding = encoding_of(rows, x, y)
     if rows[-1]["x"] / max(rows[0]["x"], 1e-9) >= 8:
         encoding["x"] = {**encoding["x"], "scale": {"type": "log", "base": 2}}
-    layers: list[Mapping[str, Any]] = [{"mark": {"type": "line"}}, {"mark": {"type": "point"}}]
-    layers[1] = {**layers[1], "encoding": {"shape": _shape(rows)}}
-    # A legend of strokes would cut the points of the other in pieces.
-    encoding["strokeDash"] = {**encoding["strokeDash"], "legend": None}
+    # The strokes are the lines' alone: in the legend they would cut its points in pieces.
+    colour, strokes = encoding.pop("color"), encoding.pop("strokeDash")
+    untold = {name: {**one, "legend": None} for name, one in (("color", colour), ("strokeDash", strokes))}
+    layers: list[Mapping[str, Any]] = [
+        {"mark": {"type": "line"}, "encoding": untold},
+        {"mark": {"type": "point"}, "encoding": {"color": colour, "shape": _shape(rows)}},
+    ]
     if "low" in rows[0]:
         layers.append(
             {
                 "mark": {"type": "rule", "strokeWidth": 1},
-                "encoding": {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}},
+                "encoding": {
+                    "y": {"field": "low", "type": "quantitative"},
+                    "y2": {"field": "high"},
+                    "color": untold["color"],
+                },
             }
         )
-    spec: Spec = {"data": {"values": rows}, "encoding": encoding, "layer": layers}
+    spec: Spec = {
+        "data": {"values": rows},
+        "encoding": encoding,
+        "layer": layers,
+        "resolve": {"legend": {"color": "independent", "shape": "independent"}},
+    }
     return svg(spec, label, name)
 
 
