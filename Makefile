@@ -44,7 +44,12 @@ gallery: .venv/installed-local  ## make the reports that reports/gallery/ keeps
 	for name in reference reference-dashscope local; do \
 		cp runs/gallery/$$name/report.html reports/gallery/$$name.html; \
 		cp runs/gallery/$$name/summary.md reports/gallery/$$name.md; \
+		$(BIN)/likewise report runs/gallery/$$name --format badge --out reports/gallery/badges; \
+		mv reports/gallery/badges/badge.svg reports/gallery/badges/$$name.svg; \
 	done
+	$(BIN)/likewise compare runs/gallery/reference runs/gallery/reference-dashscope runs/gallery/local --out runs/gallery/comparison
+	cp runs/gallery/comparison/compare.html reports/gallery/comparison.html
+	cp runs/gallery/comparison/compare.md reports/gallery/comparison.md
 
 prove: .venv/installed  ## prove the suites by faults and variations, and keep the outcome in reports/gallery/
 	$(BIN)/likewise prove --out runs/proof

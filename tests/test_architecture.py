@@ -21,6 +21,7 @@ _ALLOWED: Mapping[str, tuple[str, ...]] = {
     "harness.clients": ("harness.wire", "harness.scenario", "harness.clients"),
     "harness.endpoint": ("harness.endpoint", "harness.errors"),
     "harness.schemas": ("harness.schemas",),
+    "harness.answer": ("harness.wire",),
 }
 """What a room may import of the project: the rooms that stand below it. The endpoint stands apart, so that it
 shares no code with what judges it."""
@@ -65,6 +66,7 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
         "harness.clients.langchain",
         *_LOADERS,
     ),
+    "harness.comparison": ("harness.observe", "harness.endpoint", "harness.hops", *_LOADERS),
     "harness.load": ("harness.endpoint",),
     **dict.fromkeys(_FIGURES, (*_TOP, *_LOADERS)),
 }
