@@ -200,7 +200,7 @@ def _kept(ticks: int) -> int:
 @lru_cache(maxsize=1024)
 def _ranks(share: float, count: int) -> tuple[float | None, float | None]:
     """The shares at which the bounds of a percentile's interval lie, None where the sample does not reach."""
-    from scipy import stats  # type: ignore[import-untyped]  # heavy: needed at the end of a run only
+    from scipy import stats  # heavy: needed at the end of a run only
 
     tail = (1 - CONFIDENCE) / 2
     below = int(stats.binom.ppf(tail, count, share))
@@ -221,7 +221,7 @@ def proportion(count: int, of: int) -> Proportion:
     """A share with its interval."""
     if of == 0:
         return Proportion(count, of, None)
-    from scipy import stats  # type: ignore[import-untyped]  # heavy: needed at the end of a run only
+    from scipy import stats  # heavy: needed at the end of a run only
 
     interval = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
     return Proportion(count, of, Estimate(count / of, float(interval.low), float(interval.high)))
