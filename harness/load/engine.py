@@ -80,15 +80,20 @@ class LoadUser(User):
             session.ask(self.client)
 
 
-def fire(environment: Any, record: RequestRecord) -> None:
+def fire(environment: Any, record: RequestRecord, operation: str) -> None:
     """Tell Locust of a request, so that its statistics and its page show it."""
     failed = None if record.is_ok else RequestFailedError(f"{record.outcome.value}: {record.detail}")
     shared = {"request_type": record.client, "response_length": 0, "context": {}, "exception": failed}
     if record.is_ok and record.first_output_ns is not None:
         ttft_ms = (record.first_output_ns - record.due_ns) / 1e6
-        environment.events.request.fire(name="chat TTFT", response_time=ttft_ms, **shared)
+        environment.events.request.fire(name=f"{operation} TTFT", response_time=ttft_ms, **shared)
     total_ms = (record.ended_ns - record.due_ns) / 1e6
-    environment.events.request.fire(name="chat total", response_time=total_ms, **shared)
+    environment.events.request.fire(name=f"{operation} total", response_time=total_ms, **shared)
+
+
+def _told_to(environment: Any, job: Job) -> Callable[[RequestRecord], None]:
+    operation = job.workload.operation
+    return lambda record: fire(environment, record, operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def make_alone(
     environment = LoadEnvironment(user_classes=[LoadUser], host=job.base_url)
     runner = environment.create_local_runner()
     with _page(environment, web):
-        session = Session(job, key, Share(), folder, lambda record: fire(environment, record))
+        session = Session(job, key, Share(), folder, _told_to(environment, job))
         environment.likewise_session = session
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
         users = _users(job)
@@ -340,7 +345,7 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
             runner.send_message(_READY, {"error": error.happened})
             return
         part = Share(msg.data["worker"], msg.data["workers"])
-        session = Session(job, key, part, folder, lambda record: fire(environment, record))
+        session = Session(job, key, part, folder, _told_to(environment, job))
         environment.likewise_session = session
         sessions[:] = [session]
         runner.send_message(_READY, {"error": ""})

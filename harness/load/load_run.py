@@ -109,7 +109,7 @@ class LoadRun:
 
     @property
     def exit_code(self) -> int:
-        """0 meets its objectives, 1 misses one or is worse than its baseline, 3 could not be measured or believed."""
+        """0 all is well, 1 an objective is missed or a figure is worse, 3 nothing is to be believed."""
         if self.curve is not None and self.curve.found:
             return 3 if self.invalid else int(self.curve.highest is None)
         if self.invalid or not any(client.outcomes.get("ok") for client in self.clients):

@@ -58,7 +58,7 @@ class ChatUser(User):
         request = self.workload.request(_run_id, 0, ordinal)
         record = self.client.perform(Due(ordinal, request), self.mode).answered().record
         _tally(record.client, record.mode.value).add([record])
-        fire(self.environment, record)
+        fire(self.environment, record, self.workload.operation)
 
 
 _tallies: dict[str, Tally] = {}

@@ -268,7 +268,7 @@ def _kinds(message: Any) -> list[OutputKind]:
     """The kinds of output that a delta or a message holds."""
     if not isinstance(message, dict):
         return []
-    kinds = [kind for key, kind in _TEXTS.items() if isinstance(message.get(key), str) and message[key]]
+    kinds = [_TEXTS[key] for key, text in message.items() if key in _TEXTS and text and isinstance(text, str)]
     calls = message.get("tool_calls")
     if (isinstance(calls, list) and calls) or message.get("function_call"):
         kinds.append("tool_call")

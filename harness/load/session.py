@@ -28,10 +28,10 @@ from harness.load.record_log import append, path_of
 from harness.load.workload import Workload
 from harness.wire.limits import Limits
 
-_BATCH = 50
+_BATCH = 20
 """How many records to count at a time; more cost less each, and hold the loop longer."""
 
-_BACKLOG = 500
+_BACKLOG = 5000
 """How many answers may wait to be read before reading them goes before everything else."""
 
 

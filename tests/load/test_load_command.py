@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -96,6 +97,18 @@ def test_two_processes_share_one_schedule(fast: str, tmp_path: Path) -> None:
     assert {record.worker for record in records} == {0, 1}
     assert run["clients"][0]["outcomes"] == {"ok": len(records)}
     assert sum(worker["requests"] for worker in run["workers"]) == len(records)
+
+
+def test_a_master_has_workers_make_its_load(fast: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    worker = _start("load", "--worker", "--master-port", port, "--out", "worker", cwd=tmp_path)
+    arguments = ("--arrivals", "constant:20", "--duration", "1", "--master", "1", "--master-port", port)
+    code, _, err = _load(fast, tmp_path / "run", *arguments)
+    assert (code in (0, 3), err) == (True, "")
+    assert _told(tmp_path / "run")["clients"][0]["outcomes"] == {"ok": 20}
+    assert worker.wait(20) == 0
+    assert [record.ordinal for record in _records(tmp_path / "worker")] == list(range(20))
 
 
 def test_a_worker_that_dies_is_told_of_and_the_others_figures_stand(fast: str, tmp_path: Path) -> None:
