@@ -30,6 +30,7 @@ _TOP = (
     "harness.endpoint",
     "harness.observe",
     "harness.check",
+    "harness.prove",
     "harness.report",
     "harness.cli",
     "harness.plugin",
@@ -59,6 +60,7 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "harness.verdict": _TOP,
     "harness.report": (
         "harness.check",
+        "harness.prove",
         "harness.observe",
         "harness.endpoint",
         "harness.clients.raw",

@@ -108,6 +108,8 @@ def test_every_example_is_run() -> None:
         "harness/report/tsv.py",
         "harness/dialects/dashscope.toml",
         "suites/deviations.toml",
+        "harness/endpoint/faults/clock.py",
+        "harness/endpoint/variations/ids.py",
         "loadtests/workloads/haiku.toml",
     }
 
@@ -182,3 +184,9 @@ def test_the_workload_is_found_and_asks_something_else_each_time(project: Projec
     )
     asked = project.python("-c", script)
     assert asked.stdout.strip() == "20", asked.stderr
+
+
+def test_the_fault_is_caught_by_its_rule_and_the_variation_by_nobody(project: Project) -> None:
+    told = project.likewise("prove", "cn-clock-local", "id-uuid", "--jobs", "1", "--out", "proof")
+    assert "1 of 1 faults caught, 0 false alarms in 2 legal trials." in told
+    assert "✓ cn-clock-local: chat.clock-in-utc (raw, openai, langchain)" in told
