@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -280,9 +281,18 @@ def _in_processes(todo: Sequence[Task], jobs: int) -> Iterator[tuple[str, Result
 
 def _warm() -> None:
     """Ask once before anything counts: SDKs load parts of themselves when they are first used."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")  # pydantic's, at answers that are wrong on purpose
     logging.disable(logging.ERROR)
     tried(Task(TRUTH, "openai", ("founding",)))
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next task for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 # --- the log ---
