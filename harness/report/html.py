@@ -22,6 +22,7 @@ FILENAME = "report.html"
 
 MAX_BYTES = 1_500_000
 
+_WRONG = ("ignored", "refused wrongly")
 _UNJUDGED = (Outcome.ERROR, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.SKIPPED)
 
 
@@ -121,7 +122,7 @@ def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
         levels=LEVELS,
         finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
         waived=findings.reasons(run.verdicts, Outcome.WAIVED),
-        parameters=findings.parameters_by_answer(run),
+        parameters=_parameters(run),
         unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
         streams=streams,
         scale_ms=max((drawn.ended_ms for _, drawn in streams), default=0.0) or 1.0,
@@ -163,6 +164,12 @@ def _evidence(kind: Kind, exchanges: Exchanges, curls: Mapping[Cell, str], detai
     exchange = exchanges.get(cell)
     shown = excerpt(kind.first, exchange, detail.excerpt_chars) if exchange else None
     return Evidence(kind, shown, text.command(curls.get(cell, ""), detail.curl_chars))
+
+
+def _parameters(run: Run) -> Mapping[str, tuple[str, ...]]:
+    """The request parameters by what became of them, what is wrong first."""
+    found = findings.parameters_by_answer(run)
+    return {answer: found[answer] for answer in sorted(found, key=lambda answer: answer not in _WRONG)}
 
 
 def _rule_views(run: Run) -> Iterator[RuleView]:
