@@ -28,7 +28,7 @@ from harness.load.record_log import append, path_of
 from harness.load.workload import Workload
 from harness.wire.limits import Limits
 
-_BATCH = 20
+_BATCH = 50
 """How many records to count at a time; more cost less each, and hold the loop longer."""
 
 _BACKLOG = 5000
@@ -136,7 +136,6 @@ class Session:
         on_record: Callable[[RequestRecord], None],
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        path_of(folder, share_.worker).write_bytes(b"")
         self.job = job
         self.is_open = job.is_open
         self.share = share_

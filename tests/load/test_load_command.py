@@ -178,6 +178,8 @@ def test_a_sweep_measures_each_level(fast: str, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert [step["level"] for step in curve["steps"]] == [1, 3]
     assert all(step["figures"]["requests"] for step in curve["steps"])
+    kept = [record.ordinal for record in _records(tmp_path / "run")]
+    assert kept.count(0) == 2
 
 
 @pytest.mark.parametrize(
