@@ -72,8 +72,8 @@ def parsed(answer: str, latency: str = "", log: Path | None = None) -> FastSetti
     """The settings that a text such as `tokens=32,one-write,freeze=10s+2s,failure=cut/100` describes.
 
     `freeze=AT+FOR` counts from the second request, as the first is often a probe; `failure=KIND/N` befalls
-    each N-th request. `latency` is read as the full endpoint reads it, without jitter. Raises `UsageError` for
-    anything else.
+    each N-th request. `latency` is read as the full endpoint reads it, without jitter. Raises `UsageError`
+    for anything else.
     """
     pace = Latency.parse(latency)
     if pace.jitter != "none":
