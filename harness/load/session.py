@@ -194,9 +194,13 @@ class Session:
 
     # --- closed loop ---
 
+    def prepare(self, users: int) -> None:
+        """Open this process's part of so many users' clients: an SDK takes its time to build one."""
+        self._idle = [self._open() for _ in range(self.share.of(users))]
+
     def open_client(self) -> LoadClient:
         """A client for a user of its own."""
-        return self._open()
+        return self._idle.pop() if self._idle else self._open()
 
     def ask(self, client: LoadClient) -> None:
         """Ask the next request of a closed loop; once the time is up, wait for the end."""
