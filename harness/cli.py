@@ -304,7 +304,12 @@ def load(
     if worker:
         from harness.load.engine import work
 
-        work(master_host, master_port, out or Path("runs", "worker"), dict(os.environ))
+        work(
+            master_host,
+            master_port,
+            out or _folder_for("worker", None, is_one_of_many=False),
+            dict(os.environ),
+        )
         return
     settings = settings_of(
         workload=workload,

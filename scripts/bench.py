@@ -334,7 +334,9 @@ PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
 
 32 tokens, 20 ms apart. The error is the reported arrival of the first token less the time at which
 the endpoint sent it, without its sign. The client's own time lies between that arrival and the moment
-at which the code that uses the client has the token.""",
+at which the code that uses the client has the token. Where less than 99 % of the streams were really in
+flight at the endpoint, client and endpoint had no more of the machine's cores, and the errors are those
+of a client that lags behind: `likewise load` calls such a run not valid.""",
         accuracy,
     ),
     "cost": (

@@ -49,7 +49,7 @@ class FastSettings:
     """How the fast lane answers.
 
     `tokens` tokens, the first after `first_token_ms`, the others `inter_token_ms` apart; `is_one_write`
-    sends the answer as one write when its last token is due. From `freeze_at_s` after the first request on,
+    sends the answer as one write when its last token is due. From `freeze_at_s` after the second request on,
     nothing at all happens for `freeze_s`. Each `failure_every`-th request fails as `failure` says.
     """
 
@@ -71,8 +71,9 @@ class FastSettings:
 def parsed(answer: str, latency: str = "", log: Path | None = None) -> FastSettings:
     """The settings that a text such as `tokens=32,one-write,freeze=10s+2s,failure=cut/100` describes.
 
-    `freeze=AT+FOR` counts from the first request; `failure=KIND/N` befalls each N-th request. `latency` is
-    read as the full endpoint reads it, without jitter. Raises `UsageError` for anything else.
+    `freeze=AT+FOR` counts from the second request, as the first is often a probe; `failure=KIND/N` befalls
+    each N-th request. `latency` is read as the full endpoint reads it, without jitter. Raises `UsageError`
+    for anything else.
     """
     pace = Latency.parse(latency)
     if pace.jitter != "none":
@@ -121,7 +122,7 @@ class _Lane:
         """The bytes for the next request; made once for each kind."""
         ordinal = next(self.ordinals)
         settings = self.settings
-        if ordinal == 0 and settings.freeze_s:
+        if ordinal == 1 and settings.freeze_s:
             self.loop.call_later(settings.freeze_at_s, time.sleep, settings.freeze_s)
         fails = settings.failure is not None and (ordinal + 1) % settings.failure_every == 0
         kind = (_STREAMS.search(body) is not None, _ASKS_FOR_USAGE.search(body) is not None, fails)

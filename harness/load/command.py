@@ -36,6 +36,7 @@ from harness.load.live import line
 from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
 from harness.load.metrics import ClientFigures, figures, timeline
 from harness.load.probe import probe
+from harness.load.record_log import forget
 from harness.load.search import Step, find_max, sweep
 from harness.load.verdicts import verdicts
 from harness.report.load import summary, write
@@ -106,6 +107,7 @@ def load(
         )
         unfinished = _run(at, settings, plan, began)
         load_run.save(unfinished, folder)
+        forget(folder)
         make = stack.enter_context(_maker(settings, endpoint.key, folder, show, stop))
         finished = _measured(unfinished, settings, jobs, make, stop)
     finished = replace(finished, finished=now())

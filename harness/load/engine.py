@@ -130,6 +130,7 @@ def make_alone(
     with _page(environment, web):
         session = Session(job, key, Share(), folder, _told_to(environment, job))
         environment.likewise_session = session
+        session.prepare(_users(job))
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
         users = _users(job)
         runner.start(users, spawn_rate=max(users, 1))
@@ -346,6 +347,7 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
             return
         part = Share(msg.data["worker"], msg.data["workers"])
         session = Session(job, key, part, folder, _told_to(environment, job))
+        session.prepare(_users(job))
         environment.likewise_session = session
         sessions[:] = [session]
         runner.send_message(_READY, {"error": ""})

@@ -9,10 +9,18 @@ import zstandard
 
 from harness.load.record import RequestRecord, decode
 
+_FILES = "requests*.jsonl.zst"
+
 
 def path_of(folder: Path, worker: int) -> Path:
     """Where a worker writes; each process has a file of its own."""
     return folder / (f"requests-{worker}.jsonl.zst" if worker else "requests.jsonl.zst")
+
+
+def forget(folder: Path) -> None:
+    """Remove the records of an earlier run."""
+    for path in folder.glob(_FILES):
+        path.unlink()
 
 
 def append(file: BinaryIO, lines: bytes) -> None:
@@ -23,7 +31,7 @@ def append(file: BinaryIO, lines: bytes) -> None:
 
 def read(folder: Path) -> Iterator[RequestRecord]:
     """The records of all workers of a folder, as far as their files are whole."""
-    for path in sorted(folder.glob("requests*.jsonl.zst")):
+    for path in sorted(folder.glob(_FILES)):
         with path.open("rb") as file:
             reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             try:

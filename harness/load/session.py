@@ -28,7 +28,7 @@ from harness.load.record_log import append, path_of
 from harness.load.workload import Workload
 from harness.wire.limits import Limits
 
-_BATCH = 20
+_BATCH = 50
 """How many records to count at a time; more cost less each, and hold the loop longer."""
 
 _BACKLOG = 5000
@@ -136,7 +136,6 @@ class Session:
         on_record: Callable[[RequestRecord], None],
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        path_of(folder, share_.worker).write_bytes(b"")
         self.job = job
         self.is_open = job.is_open
         self.share = share_
@@ -195,9 +194,13 @@ class Session:
 
     # --- closed loop ---
 
+    def prepare(self, users: int) -> None:
+        """Open this process's part of so many users' clients: an SDK takes its time to build one."""
+        self._idle = [self._open() for _ in range(self.share.of(users))]
+
     def open_client(self) -> LoadClient:
         """A client for a user of its own."""
-        return self._open()
+        return self._idle.pop() if self._idle else self._open()
 
     def ask(self, client: LoadClient) -> None:
         """Ask the next request of a closed loop; once the time is up, wait for the end."""

@@ -66,6 +66,7 @@ def test_a_freeze_holds_everything(tmp_path: Path) -> None:
     log = tmp_path / "sent.jsonl"
     with running(FastSettings(tokens=1, freeze_at_s=0.1, freeze_s=0.5, log=log)) as base_url:
         _post(base_url, _STREAM)
+        _post(base_url, _STREAM)
         time.sleep(0.2)
         began = time.monotonic()
         _post(base_url, _STREAM)

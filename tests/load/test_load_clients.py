@@ -140,6 +140,19 @@ def test_a_body_may_end_with_its_connection(client: str) -> None:
     assert all(record.connected_ns is not None for record in records)
 
 
+def test_a_kept_connection_that_the_server_has_closed_meanwhile_is_no_failure() -> None:
+    """The server closes after each answer without saying so, and the next request is on its way already."""
+    head_ = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_EVENTS)
+
+    def closes_late(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(head_ + _EVENTS)
+        time.sleep(0.05)
+
+    with server(closes_late) as base_url:
+        records = _ask(base_url, "raw", times=3)
+    assert [record.outcome for record in records] == [Outcome.OK] * 3
+
+
 def test_the_end_of_a_chunked_body_may_come_in_pieces() -> None:
     chunks = b"%x\r\n%b\r\n" % (len(_EVENTS), _EVENTS) + b"0\r\n\r\n"
 

@@ -10,7 +10,7 @@ import orjson
 from harness.clients import Connection as Endpoint
 from harness.load.clients import body_of
 from harness.load.connection import Connection, Origin, UnreachableError
-from harness.load.received import Due, Taken
+from harness.load.received import Due, End, Received, Taken
 from harness.scenario import PATHS, Mode
 
 NAME = "raw"
@@ -31,10 +31,11 @@ class RawClient:
         limits = self.endpoint.limits
         start_ns = time.monotonic_ns()
         try:
-            connection = self._connected(limits.connect_s)
+            received = self._connected(limits.connect_s).exchange(request, limits.total_s)
+            if _has_lost_race(received):
+                received = self._connected(limits.connect_s).exchange(request, limits.total_s)
         except UnreachableError as error:
             return Taken(due, NAME, mode, start_ns, time.monotonic_ns(), body, detail=str(error))
-        received = connection.exchange(request, limits.total_s)
         return Taken(due, NAME, mode, start_ns, received.ended_ns, body, received)
 
     def close(self) -> None:
@@ -60,6 +61,15 @@ class RawClient:
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
+
+
+def _has_lost_race(received: Received) -> bool:
+    """Whether a connection that was kept ended with no byte of an answer (RFC 9112, 9.3.1).
+
+    The server has closed it while the request was on its way and has not seen that.
+    """
+    was_kept = received.connected_ns is None
+    return was_kept and not received.reads and received.end in (End.CUT, End.RESET)
 
 
 def opened(endpoint: Endpoint) -> Callable[[], RawClient]:
