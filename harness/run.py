@@ -317,9 +317,7 @@ def load(folder: Path) -> Run:
 
     path = folder / "run.json"
     try:
-        head, verdicts = _read(path)
-        run = TypeAdapter(Run).validate_json(head)
-        return dataclasses.replace(run, verdicts=verdicts) if verdicts else run
+        return _loaded(path)
     except OSError as error:
         raise RunFolderError(
             f"{folder} holds no run: run.json can't be read ({error.strerror}).",
@@ -334,6 +332,19 @@ def load(folder: Path) -> Run:
             "Run `likewise check` again, or use the version that wrote it; "
             "`likewise judge` needs its exchanges.jsonl.zst alone.",
         ) from error
+
+
+def _loaded(path: Path) -> Run:
+    from pydantic import TypeAdapter, ValidationError
+
+    read = TypeAdapter(Run).validate_json
+    try:
+        head, verdicts = _read(path)
+        run = read(head)
+    except ValidationError:
+        # Another program may have set the lines of the same JSON otherwise.
+        return read(path.read_bytes())
+    return dataclasses.replace(run, verdicts=verdicts) if verdicts else run
 
 
 _VERDICTS_START, _VERDICTS_END = b'  "verdicts": [\n', b"  ]\n"

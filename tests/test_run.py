@@ -45,6 +45,16 @@ def test_a_run_reads_back_as_it_was(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run.json").read_bytes() == (folder / "run.json").read_bytes()
 
 
+@pytest.mark.parametrize("indent", [None, 2, 4])
+def test_a_run_whose_lines_another_program_set_reads_back_too(
+    folder: Path, tmp_path: Path, indent: int | None
+) -> None:
+    (tmp_path / "run.json").write_text(
+        json.dumps(json.loads((folder / "run.json").read_bytes()), indent=indent)
+    )
+    assert run.load(tmp_path) == run.load(folder)
+
+
 def test_every_request_of_a_run_has_its_exchange(folder: Path) -> None:
     requests = run.load(folder).requests
     assert {(r.scenario, r.client, r.mode) for r in requests} == set(run.load_exchanges(folder))
