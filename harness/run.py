@@ -313,7 +313,7 @@ def json_schema() -> dict[str, object]:
 
 def load(folder: Path) -> Run:
     """The run of a folder; raises RunFolderError when there is none that this version can read."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     path = folder / "run.json"
     try:
