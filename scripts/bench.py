@@ -391,11 +391,11 @@ def _priority() -> str:
 
 def _head() -> str:
     system = f"{platform.system()} {platform.release().partition('-')[0]}"
-    machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}{_priority()}"
     return (
         "# How true the figures of a load run are\n\n"
-        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine "
-        f"({machine}{_priority()}). The endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
+        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine\n"
+        f"({machine}).\nThe endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
     )
 
 
