@@ -383,13 +383,19 @@ def main() -> None:
         PAGE.write_text("\n".join([_head(), *(section.read_text() for section in sections)]))
 
 
+def _priority() -> str:
+    """What kept other work on the machine away from the measurement."""
+    is_first = hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) in (os.SCHED_RR, os.SCHED_FIFO)
+    return ", which had other work as well, behind this in priority" if is_first else ""
+
+
 def _head() -> str:
     system = f"{platform.system()} {platform.release().partition('-')[0]}"
-    machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}{_priority()}"
     return (
         "# How true the figures of a load run are\n\n"
-        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine "
-        f"({machine}). The endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
+        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine\n"
+        f"({machine}).\nThe endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
     )
 
 

@@ -190,4 +190,4 @@ def interval(estimate: Estimate) -> str:
 
 def level(step: Step, unit: str) -> str:
     """A level with its unit."""
-    return f"{step.level:,.4g} {unit}"
+    return plural(round(step.level), "user") if unit == "users" else f"{step.level:,.4g} {unit}"
