@@ -50,6 +50,9 @@ gallery: .venv/installed-local  ## make the reports that reports/gallery/ keeps
 	$(BIN)/likewise compare runs/gallery/reference runs/gallery/reference-dashscope runs/gallery/local --out runs/gallery/comparison
 	cp runs/gallery/comparison/compare.html reports/gallery/comparison.html
 	cp runs/gallery/comparison/compare.md reports/gallery/comparison.md
+	$(BIN)/likewise load local --arrivals users:2 --clients raw,openai,langchain --duration 40 --out runs/gallery/load-local
+	cp runs/gallery/load-local/report.html reports/gallery/load-local.html
+	cp runs/gallery/load-local/summary.md reports/gallery/load-local.md
 
 prove: .venv/installed  ## prove the suites by faults and variations, and keep the outcome in reports/gallery/
 	$(BIN)/likewise prove --out runs/proof

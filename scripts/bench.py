@@ -394,7 +394,7 @@ def _head() -> str:
     machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}{_priority()}"
     return (
         "# How true the figures of a load run are\n\n"
-        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, with the endpoint on the same machine\n"
+        f"`make bench` made this page on {datetime.now(UTC):%Y-%m-%d}, the endpoint on the same machine\n"
         f"({machine}).\nThe endpoint is `likewise serve --fast`, which logs when it sent each token.\n"
     )
 
