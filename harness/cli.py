@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from harness.errors import LikewiseError, NothingJudgedError, UsageError
+from harness.errors import LikewiseError, NothingJudgedError, UsageError, writing
 
 if TYPE_CHECKING:
     from harness.check import Settings
@@ -523,7 +523,8 @@ def prove(
         made = proving.prove(tasks, out, jobs or (os.cpu_count() or 1) + 1, advance, is_complete=not names)
     page = out / "proof.html"
     written = [proof.save(made, out), page]
-    page.write_text(proof_page.render(made), encoding="utf-8")
+    with writing(page):
+        page.write_text(proof_page.render(made), encoding="utf-8")
     if quiet:
         typer.echo(proof_page.answer(made))
     else:

@@ -12,6 +12,10 @@ LikewiseError
 └── NothingJudgedError    exit 3: the endpoint gave nothing to judge
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class LikewiseError(Exception):
     """An error that its user can mend: `happened` and `next_step` are one sentence each."""
@@ -60,3 +64,14 @@ class NothingJudgedError(LikewiseError):
     """The endpoint gave nothing to judge: unreachable, key refused, not an API."""
 
     exit_code = 3
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of a file that can't be written, in a block that makes its folder or opens it, what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
+        ) from error

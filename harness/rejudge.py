@@ -1,6 +1,6 @@
 """Judging again what was recorded: a run's folder, or a user's own traffic; nothing is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,13 +22,15 @@ from harness.verdict import Outcome
 class Recording:
     """What was observed, of which target, and the run that was made of it; None where there was none.
 
-    `unknown` names the scenarios that this version does not have; nothing can be said of those.
+    `unknown` names the scenarios that this version does not have; nothing can be said of those. `is_whole` is
+    False for what was left of a run that was killed.
     """
 
     target: TargetSummary
     observations: tuple[Observation, ...]
     run: Run | None
     unknown: tuple[str, ...] = ()
+    is_whole: bool = True
 
     @property
     def each_once(self) -> tuple[Observation, ...]:
@@ -86,9 +88,9 @@ def judged_again(
         started=was.started if was else now(),
         finished=was.finished if was else now(),
         level=level or (was.level if was else "spec"),
-        is_complete=was.is_complete if was else True,
+        is_complete=was.is_complete and not _missing(recorded) if was else recorded.is_whole,
         waivers=own,
-        remarks=_remarks(recorded),
+        remarks=tuple(_remarks(recorded)),
     )
 
 
@@ -115,10 +117,23 @@ def differing(before: Run, after: Run) -> int:
     return sum(told.get(verdict.cell) is not verdict.outcome for verdict in before.verdicts)
 
 
-def _remarks(recorded: Recording) -> tuple[str, ...]:
-    if not recorded.unknown:
-        return ()
-    return (f"Not judged again, as this version has no such scenario: {', '.join(recorded.unknown[:20])}.",)
+def _remarks(recorded: Recording) -> Iterator[str]:
+    if recorded.unknown:
+        names = ", ".join(recorded.unknown[:20])
+        yield f"Not judged again, as this version has no such scenario: {names}."
+    if missing := _missing(recorded):
+        asked = len(recorded.run.requests) if recorded.run else 0
+        yield f"Of {asked:,} exchanges of the run, {missing:,} could not be read: its log was cut short."
+
+
+def _missing(recorded: Recording) -> int:
+    """How many requests the run tells of whose exchange could not be read."""
+    read = {(seen.scenario.name, seen.client, seen.mode.value) for seen in recorded.observations}
+    asked = recorded.run.requests if recorded.run else ()
+    return sum(
+        (one.scenario, one.client, one.mode) not in read and one.scenario not in recorded.unknown
+        for one in asked
+    )
 
 
 def _of_folder(folder: Path) -> Recording:
@@ -133,7 +148,8 @@ def _of_folder(folder: Path) -> Recording:
     named = dict.fromkeys(str(line.get("scenario")) for line in lines)
     unknown = [name for name in named if content.scenario(name) is None]
     target = was.target if was else _target(folder, observations)
-    return Recording(target, _in_order(observations, was), was, tuple(unknown))
+    # Only run.json tells what the run would have asked: without it, the run was killed.
+    return Recording(target, _in_order(observations, was), was, tuple(unknown), is_whole=was is not None)
 
 
 def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[Observation, ...]:

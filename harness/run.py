@@ -7,6 +7,7 @@ exchanges.jsonl.zst  every observation, one JSON object a line: exchange, reply,
 import dataclasses
 import io
 import platform
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import zstandard
 from harness import __version__, content
 from harness.clients.reply import from_json as reply_from_json
 from harness.effect import Effect, effect_of
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, writing
 from harness.evidence import Observation
 from harness.fingerprint import JudgedBy, today
 from harness.parameters import ParameterVerdict, parameter_verdicts
@@ -241,13 +242,14 @@ def curl(exchange: Exchange) -> str:
     request = exchange.request
     if exchange.ended is Ending.UNSENT:
         return ""
-    parts = ["curl -sS -N", f"-X {request.method}", _quoted(request.url)]
+    parts = ["curl -sS -N", f"-X {shlex.quote(request.method)}", _quoted(request.url)]
     names = {name.lower() for name, _ in request.headers}
     if "authorization" in names:
         parts.append('-H "Authorization: Bearer $LIKEWISE_KEY"')
     if request.body:
         parts.append("-H 'Content-Type: application/json'")
-        parts.append(f"--data-binary {_quoted(request.body.decode('utf-8', 'replace'))}")
+        # Raw: a body that starts with an at sign names no file.
+        parts.append(f"--data-raw {_quoted(request.body.decode('utf-8', 'replace'))}")
     return " ".join(parts)
 
 
@@ -260,7 +262,9 @@ def save(run: Run, folder: Path) -> None:
     unfinished = folder / "run.json.unfinished"
     values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
     verdicts = values.pop("verdicts")
-    with unfinished.open("wb") as file:
+    with writing(unfinished):
+        opened = unfinished.open("wb")
+    with opened as file:
         file.write(orjson.dumps(values, option=orjson.OPT_INDENT_2).removesuffix(b"\n}"))
         file.write(b',\n  "verdicts": [')
         for number, verdict in enumerate(verdicts):
@@ -272,8 +276,11 @@ def save(run: Run, folder: Path) -> None:
 @contextmanager
 def exchange_log(folder: Path) -> Iterator["ExchangeLog"]:
     """Open exchanges.jsonl.zst; every line is on disk when `add` returns, so that a killed run keeps it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "exchanges.jsonl.zst").open("wb") as file:
+    path = folder / "exchanges.jsonl.zst"
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = path.open("wb")
+    with opened as file:
         yield ExchangeLog(file, zstandard.ZstdCompressor(level=3))
 
 
@@ -325,7 +332,7 @@ def load(folder: Path) -> Run:
         ) from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
+        place = ascii(".".join(map(str, first["loc"])))[1:-1] or "the whole"
         said = _foreign(path) or f"is not a run that this version reads: {place}: {first['msg']}"
         raise RunFolderError(
             f"{path} {said}.",
@@ -426,19 +433,19 @@ def observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
     """The observations of a log, up to the first line that is none."""
     for line in lines:
         try:
-            scenario = content.scenario(line["scenario"])
+            scenario = content.scenario(str(line["scenario"]))
             if scenario is not None:
                 yield Observation(
                     scenario,
-                    line["client"],
-                    line["client_version"],
+                    str(line["client"]),
+                    str(line["client_version"]),
                     Mode(line["mode"]),
                     from_json(line["exchange"]),
                     reply_from_json(line["reply"]),
-                    line["attempts"],
-                    is_claimed=line.get("is_claimed", True),
+                    int(line["attempts"]),
+                    is_claimed=bool(line.get("is_claimed", True)),
                 )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return
 
 

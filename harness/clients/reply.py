@@ -209,8 +209,8 @@ def from_json(value: Mapping[str, Any]) -> Reply:
         **{
             **value,
             "choices": tuple(ReplyChoice(**choice) for choice in choices),
-            "usage": value["usage"] and Usage(**value["usage"]),
-            "raised": value["raised"] and Raised(**value["raised"]),
+            "usage": None if value["usage"] is None else Usage(**value["usage"]),
+            "raised": None if value["raised"] is None else Raised(**value["raised"]),
             "printed": tuple(value["printed"]),
             "notes": tuple(value["notes"]),
         }

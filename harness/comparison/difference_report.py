@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.comparison.difference import Cell, Difference, Kind
+from harness.errors import writing
 from harness.report.markdown import code, fitted, prose
 from harness.report.page import page
 from harness.report.text import one_line, plural
@@ -97,10 +98,12 @@ def _of_kind(found: Iterable[Difference], kind: Kind) -> list[Difference]:
 
 def write(folder: Path, names: Sequence[str], found: Sequence[Difference], compared: int) -> tuple[Path, ...]:
     """Write both files into a folder, and give their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "diff.html", folder / "diff.md"
     for path, text in zip(
         paths, (html(names, found, compared), markdown(names, found, compared)), strict=True
     ):
-        path.write_bytes(text.encode("utf-8", "backslashreplace"))
+        with writing(path):
+            path.write_bytes(text.encode("utf-8", "backslashreplace"))
     return paths

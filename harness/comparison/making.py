@@ -9,7 +9,7 @@ from harness.comparison import columns_of, compared, html, markdown
 from harness.comparison.baseline import Changes, changes
 from harness.comparison.load import compared_load
 from harness.comparison.made import Made
-from harness.errors import UsageError
+from harness.errors import UsageError, writing
 from harness.load import load_run
 from harness.rejudge import recording
 from harness.rule import Level
@@ -68,11 +68,7 @@ def write(made: Made, folder: Path, formats: Sequence[str]) -> tuple[Path, ...]:
 def _written(made: Made, folder: Path, name: str) -> Path:
     path = folder / FORMATS[name].FILENAME
     text = FORMATS[name].render(made)
-    try:
+    with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(
-            f"{path} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
-        ) from error
     return path

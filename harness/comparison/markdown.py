@@ -32,9 +32,8 @@ def render(made: Made) -> str:
 
 
 def _blocks(made: Made) -> Iterator[str]:
-    # A name with backticks would open and close code spans of its own.
-    said = made.answer.replace("`", "'")
-    yield f"## {prose(said)}\n"
+    # The names in it are a stranger's: in code, they neither link nor call anybody.
+    yield f"## {code(made.answer, _TEXT_CHARS)}\n"
     if made.changes is not None:
         yield f"{prose(changes_sentence(made.changes))}\n"
         yield from _changes(made.changes)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
-from harness.errors import UsageError
+from harness.errors import writing
 from harness.run import Run
 from harness.wire.exchange import Exchange
 
@@ -48,11 +48,7 @@ def _written(chosen: Format, run: Run, exchanges: Exchanges, folder: Path) -> Pa
     path = folder / chosen.FILENAME
     # What has no UTF-8 form is made visible by every format; this holds even where one forgets.
     text = chosen.render(run, exchanges).encode("utf-8", "backslashreplace")
-    try:
+    with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
-    except OSError as error:
-        raise UsageError(
-            f"{path} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
-        ) from error
     return path
