@@ -1,6 +1,7 @@
 """Judging again: a run's folder, one that was killed, and a user's own traffic; no endpoint is asked."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +13,11 @@ import zstandard
 
 from harness import run
 from harness.check import Settings, check
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, UsageError
 from harness.rejudge import differing, judged_again, recording, save
 from harness.target import Waiver, resolve
 from harness.verdict import Outcome
+from harness.wire.exchange import Ending, Exchange, Request
 
 QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 ANSWER = {
@@ -78,6 +80,51 @@ def test_a_run_that_was_judged_again_is_a_run(folder: Path, tmp_path: Path) -> N
     save(judged_again(recorded), recorded, tmp_path / "new", ["markdown"])
     assert (tmp_path / "new" / "summary.md").exists()
     assert differing(run.load(tmp_path / "new"), judged_again(recording(tmp_path / "new", ()))) == 0
+
+
+def test_a_log_that_was_cut_short_makes_no_complete_run(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "cut")
+    log = tmp_path / "cut" / "exchanges.jsonl.zst"
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    again = judged_again(recording(tmp_path / "cut", []))
+    assert not again.is_complete
+    assert any("could not be read" in note for note in again.notes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scenario": None},
+        {"scenario": 5},
+        {"client": []},
+        {"attempts": "x"},
+        {"reply": {}},
+        {"reply": []},
+        {"exchange": None},
+        {"mode": {}},
+    ],
+)
+def test_a_line_of_junk_ends_what_is_read_and_raises_nothing(
+    folder: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    first, second = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))[:2]
+    lines = [first, {**second, **change}, second]
+    compressed = (zstandard.compress(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)) for line in lines)
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(b"".join(compressed))
+    assert judged_again(recording(tmp_path, [])).requests
+
+
+def test_what_a_stranger_sent_is_quoted_in_the_line_that_repeats_it() -> None:
+    request = Request("POST; touch x #", "http://127.0.0.1/v1/'", (), b"@/etc/passwd", 0)
+    words = shlex.split(run.curl(Exchange(request, None, Ending.CUT, 1)))
+    assert words[:5] == ["curl", "-sS", "-N", "-X", "POST; touch x #"]
+    assert words[-2:] == ["--data-raw", "@/etc/passwd"]
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_two_sentences(folder: Path) -> None:
+    recorded = recording(folder, [])
+    with pytest.raises(UsageError, match="can't be written"):
+        save(judged_again(recorded), recorded, Path("/dev/null/x"), [])
 
 
 def test_scenarios_that_are_gone_are_named(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.comparison.difference import Cell, Difference, Kind
 from harness.errors import writing
-from harness.report.markdown import code, fitted, prose
+from harness.report.markdown import code, fitted, heading
 from harness.report.page import page
 from harness.report.text import one_line, plural
 
@@ -65,8 +65,7 @@ def markdown(names: Sequence[str], found: Sequence[Difference], compared: int) -
 
 
 def _blocks(names: Sequence[str], found: Sequence[Difference], compared: int) -> Iterator[str]:
-    said = sentence(names, found, compared).replace("`", "'")
-    yield f"## {prose(said)}\n"
+    yield f"## {heading(sentence(names, found, compared))}\n"
     for kind, title in KINDS.items():
         lines = [
             f"- {code(one.place, _TEXT_CHARS)} {code(change(one), _TEXT_CHARS)}: "

@@ -16,7 +16,7 @@ from harness.comparison.sentences import (
     step,
 )
 from harness.report.findings import cells
-from harness.report.markdown import code, fitted, in_cell, prose, row
+from harness.report.markdown import code, fitted, heading, in_cell, prose, row
 from harness.report.text import plural
 
 FILENAME = "compare.md"
@@ -32,8 +32,7 @@ def render(made: Made) -> str:
 
 
 def _blocks(made: Made) -> Iterator[str]:
-    # The names in it are a stranger's: in code, they neither link nor call anybody.
-    yield f"## {code(made.answer, _TEXT_CHARS)}\n"
+    yield f"## {heading(made.answer)}\n"
     if made.changes is not None:
         yield f"{prose(changes_sentence(made.changes))}\n"
         yield from _changes(made.changes)

@@ -178,6 +178,11 @@ def _longest_run(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
 
+def heading(text: str) -> str:
+    """A sentence with a stranger's names in it: prose, unless a part of it would link or call somebody."""
+    return code(text, _TEXT_CHARS) if re.search(r"://|www\.|[@`]", text) else prose(text)
+
+
 def prose(text: str) -> str:
     """A rule's own text, whose code spans stay; nothing else in it is read as Markdown."""
     parts = re.split("(`[^`]*`)", text)
