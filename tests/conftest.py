@@ -9,5 +9,5 @@ from hypothesis import settings
 settings.register_profile("likewise", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("likewise")
 
-# A shell lets what it runs in the background ignore Ctrl-C, and so would every command that a test interrupts.
+# A shell lets what it runs in the background ignore Ctrl-C, and so would each command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
