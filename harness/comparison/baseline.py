@@ -168,9 +168,7 @@ _BETTER_THAN_FAIL = frozenset({Outcome.PASS, Outcome.WAIVED, Outcome.UNSUPPORTED
 def _asked_alike(pairs: Iterable[_Pair]) -> Sequence[_Pair]:
     """What both runs asked and claimed alike, of the same client libraries where there is any of those."""
     alike = [
-        (old, new)
-        for old, new in pairs
-        if old.is_claimed == new.is_claimed and _is_same_question(old, new)
+        (old, new) for old, new in pairs if old.is_claimed == new.is_claimed and _is_same_question(old, new)
     ]
     return [pair for pair in alike if _is_same_client(*pair)] or alike
 
