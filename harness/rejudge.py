@@ -52,7 +52,12 @@ def recording(path: Path, clients: Sequence[str]) -> Recording:
     url = first.exchange.request.url
     target = TargetSummary(path.stem, url.rpartition("/v1/")[0] + "/v1", first.model, "openai")
     calls = ((one.scenario, one.mode, one.exchange) for one in found.told)
-    return Recording(target, tuple(seen_by(clients, calls)), None, unanswered=found.unanswered)
+    observations = tuple(seen_by(clients, calls))
+    if not observations:
+        raise RunFolderError(
+            f"{path} holds no call that {', '.join(clients)} can ask.", "Name another client: raw asks any."
+        )
+    return Recording(target, observations, None, unanswered=found.unanswered)
 
 
 def judged_again(

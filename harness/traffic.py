@@ -165,7 +165,8 @@ def _secrets(headers: Headers) -> Iterator[str]:
             values = (pair.partition("=")[2].strip() for pair in pairs)
             yield from (one for one in values if len(one) >= SHORT_SECRET_CHARS)
         else:
-            yield value.strip().rpartition(" ")[2]
+            first, _, after_scheme = value.strip().partition(" ")
+            yield after_scheme.strip() or first
 
 
 def _can_be_blanked(secret: str) -> bool:

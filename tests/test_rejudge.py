@@ -293,6 +293,8 @@ def test_a_client_that_can_t_ask_blames_nobody(tmp_path: Path) -> None:
     path = _jsonl(tmp_path / "mine.jsonl", models, no_messages)
     asked = {(seen.scenario.id, seen.client) for seen in recording(path, ("raw", "langchain")).observations}
     assert asked == {("call-1", "raw"), ("call-2", "raw")}
+    with pytest.raises(RunFolderError, match="no call that langchain can ask"):
+        recording(path, ("langchain",))
 
 
 @pytest.mark.parametrize(
