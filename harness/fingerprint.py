@@ -27,7 +27,9 @@ class JudgedBy:
 @cache
 def today() -> JudgedBy:
     """The rules and schemas of this installation."""
-    machine = _digest([_PACKAGE / "judge.py", _PACKAGE / "stream_machine.py", *_below("evidence", "*.py")])
+    own = [_PACKAGE / name for name in ("judge.py", "rule.py", "dialect.py", "stream_machine.py")]
+    shared = [path for path in content.folder("suites").rglob("*.py") if not path.name.startswith("test_")]
+    machine = _digest([*own, *_below("evidence", "*.py"), *_below("wire", "*.py"), *sorted(shared)])
     files = {rule.id: Path(inspect.getfile(rule.check)) for rule in content.rules().values()}
     digests = {file: _digest([file], machine) for file in set(files.values())}
     return JudgedBy(

@@ -22,8 +22,9 @@ from harness.verdict import Outcome
 class Recording:
     """What was observed, of which target, and the run that was made of it; None where there was none.
 
-    `unknown` names the scenarios that this version does not have; nothing can be said of those. `is_whole` is
-    False for what was left of a run that was killed.
+    `unknown` names the scenarios that this version does not have; nothing can be said of those, nor of the
+    calls of a user's own traffic that are `unanswered`. `is_whole` is False for what was left of a run that
+    was killed.
     """
 
     target: TargetSummary
@@ -31,6 +32,7 @@ class Recording:
     run: Run | None
     unknown: tuple[str, ...] = ()
     is_whole: bool = True
+    unanswered: int = 0
 
     @property
     def each_once(self) -> tuple[Observation, ...]:
@@ -45,12 +47,17 @@ def recording(path: Path, clients: Sequence[str]) -> Recording:
     """
     if path.is_dir():
         return _of_folder(path)
-    told = traffic.read(path)
-    first = told[0]
+    found = traffic.read(path)
+    first = found.told[0]
     url = first.exchange.request.url
     target = TargetSummary(path.stem, url.rpartition("/v1/")[0] + "/v1", first.model, "openai")
-    calls = ((one.scenario, one.mode, one.exchange) for one in told)
-    return Recording(target, tuple(seen_by(clients, calls)), None)
+    calls = ((one.scenario, one.mode, one.exchange) for one in found.told)
+    observations = tuple(seen_by(clients, calls))
+    if not observations:
+        raise RunFolderError(
+            f"{path} holds no call that {', '.join(clients)} can ask.", "Name another client: raw asks any."
+        )
+    return Recording(target, observations, None, unanswered=found.unanswered)
 
 
 def judged_again(
@@ -124,6 +131,8 @@ def _remarks(recorded: Recording) -> Iterator[str]:
     if missing := _missing(recorded):
         asked = len(recorded.run.requests) if recorded.run else 0
         yield f"Of {asked:,} exchanges of the run, {missing:,} could not be read: its log was cut short."
+    if recorded.unanswered:
+        yield f"Left out, as no answer was recorded: {recorded.unanswered:,} of the calls."
 
 
 def _missing(recorded: Recording) -> int:

@@ -21,12 +21,12 @@ from harness import content
 from harness.answer import Answer
 from harness.clients import Connection
 from harness.evidence import Observation
-from harness.judge import judge
+from harness.judge import can_ask, judge
 from harness.observe import Allowance, Observer, observer
 from harness.plan import Call
 from harness.run import load_exchanges
 from harness.scenario import Ask, FollowUp, Mode, Operation, Scenario
-from harness.wire.exchange import Exchange
+from harness.wire.exchange import Ending, Exchange
 
 
 def recorded(folder: str | Path, scenario: str, client: str, mode: str) -> Answer:
@@ -100,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         started_s = time.monotonic()
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
-            self.send_header(name, value)
+            # http.server writes Latin-1, which reads the bytes of UTF-8 as they are.
+            self.send_header(name, value.encode().decode("latin-1"))
         self.send_header("Content-Length", str(sum(len(data) for _, data in answer.pieces) + answer.is_cut))
         self.send_header("Connection", "close")
         self.end_headers()
@@ -116,9 +117,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def seen_by(clients: Sequence[str], told: Iterable[tuple[Scenario, Mode, Exchange]]) -> Iterator[Observation]:
-    """What each client makes of recorded exchanges; each observation holds the exchange as recorded."""
+    """What each client makes of recorded exchanges; each observation holds the exchange as recorded.
+
+    A client that can't ask for an answer has not seen it, and gives no observation.
+    """
     with replaying(clients) as replayed:
         for scenario, mode, exchange in told:
             for client in clients:
+                if not can_ask(client, scenario):
+                    continue
                 seen = replayed(scenario, client, mode, Answer.of(exchange))
-                yield replace(seen, exchange=exchange)
+                if seen.exchange.ended is not Ending.UNSENT:
+                    yield replace(seen, exchange=exchange)

@@ -1,33 +1,55 @@
 """Traffic that was recorded elsewhere, as exchanges: a HAR file of a browser or a proxy, or lines of JSON.
 
-HAR: the entries whose path ends as an operation of the API does; others are counted and left out.
+HAR: the entries whose path ends as an operation of the API does; others are left out.
 JSONL: an object a line. `request` and `response` are bodies, as JSON or as text (a stream is the text of its
 events); `path` (default /v1/chat/completions), `status` (200) and `headers` (of the response) may stand
 beside them.
 
-Neither says when the bytes of a body came, so all times of such an exchange are 0. Secrets are blanked as in
-everything that is recorded.
+Neither says when the bytes of a body came, so all times of such an exchange are 0. An entry whose status is
+no HTTP status has no answer; it is counted and left out. The secrets that an entry's headers and URL hold are
+blanked in all of it, as in everything that is recorded.
 
 Source: HAR 1.2 specification (W3C Web Performance, draft).
 """
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 
 from harness.errors import RunFolderError
 from harness.scenario import PATHS, Ask, Mode, Operation, Scenario
 from harness.wire.exchange import Ending, Exchange, Headers, Json, Read, Request, Response
-from harness.wire.redaction import redact_headers
+from harness.wire.redaction import (
+    SECRET_HEADERS,
+    SHORT_SECRET_CHARS,
+    redact,
+    redact_headers,
+    redact_text,
+    secret_pattern,
+)
 
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 """Headers that speak of bytes as they crossed the wire; what these files keep has been unpacked."""
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A method or a header's name (RFC 9110, 5.6.2); HTTP/2's `:status` is none."""
+
+_NOT_IN_A_VALUE = re.compile(r"[\r\n\0]")
+
+_SECRET_PARAMETER = re.compile(
+    r"(?<=[?&])((?:x-)?(?:api|subscription)?[-_]?key|access_token|token)=([^&#]*)", re.IGNORECASE
+)
+_USER_INFO = re.compile(r"(?<=://)[^/?#@]+(?=@)")
+
+_CLIENTS: Mapping[Operation, frozenset[str]] = {"models": frozenset({"raw", "openai"})}
+"""The clients that have an operation, where not all of them do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +62,15 @@ class Told:
     exchange: Exchange
 
 
-def read(path: Path) -> tuple[Told, ...]:
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The exchanges of a file, and how many calls in it have no answer."""
+
+    told: tuple[Told, ...]
+    unanswered: int
+
+
+def read(path: Path) -> Traffic:
     """The exchanges of a HAR or JSONL file; raises RunFolderError when it holds none."""
     try:
         data = path.read_bytes()
@@ -49,54 +79,136 @@ def read(path: Path) -> tuple[Told, ...]:
             f"{path} can't be read ({error.strerror}).", "Name a run's folder, a HAR file or a JSONL file."
         ) from error
     entries = _har(path, data) if path.suffix.lower() == ".har" else _jsonl(path, data)
-    told = tuple(found for number, entry in enumerate(entries, 1) if (found := _told(number, *entry)))
+    calls = [
+        (number, entry, operation)
+        for number, entry in enumerate(entries, 1)
+        if (operation := _operation(entry.method, entry.url))
+    ]
+    told = tuple(
+        _told(number, _without_secrets(entry), operation, entry.status)
+        for number, entry, operation in calls
+        if entry.status is not None
+    )
+    if calls and not told:
+        raise RunFolderError(
+            f"{path} holds no call that was answered.", "Record it again, with the answers of the endpoint."
+        )
     if not told:
         raise RunFolderError(
             f"{path} holds no call of an OpenAI-compatible API.",
             f"The paths that are known end in {', '.join(PATHS.values())}.",
         )
-    return told
+    return Traffic(told, len(calls) - len(told))
 
 
-_Entry = tuple[str, str, bytes, int, str, Headers, bytes]
-"""Method, URL, request body, status, HTTP version, response headers, response body."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a file says of one exchange; `status` is None where that is no HTTP status."""
+
+    method: str
+    url: str
+    request_headers: Headers
+    asked: bytes
+    status: int | None
+    version: str
+    headers: Headers
+    body: bytes
 
 
-def _told(
-    number: int,
-    method: str,
-    url: str,
-    asked: bytes,
-    status: int,
-    version: str,
-    headers: Headers,
-    body: bytes,
-) -> Told | None:
-    operation = _operation(url)
-    if operation is None:
-        return None
-    params = _object(asked)
+def _told(number: int, entry: _Entry, operation: Operation, status: int) -> Told:
+    params = _object(entry.asked)
     mode = Mode.STREAM if params.get("stream") is True else Mode.PLAIN
     kept = {name: value for name, value in params.items() if name not in {"model", "stream"}}
-    path = urlsplit(url).path
     return Told(
-        Scenario(f"call-{number}", f"{method} {path}", Ask(operation, kept), modes=(mode,)),
+        Scenario(
+            f"call-{number}",
+            f"{entry.method} {urlsplit(entry.url).path}",
+            Ask(operation, kept),
+            modes=(mode,),
+            clients=_CLIENTS.get(operation, frozenset()),
+        ),
         mode,
         str(params.get("model", "")),
         Exchange(
-            Request(method, url, (), asked, 0),
-            Response(status, version, redact_headers(headers, None), 0, (Read(0, body),) if body else ()),
+            Request(entry.method, entry.url, (), entry.asked, 0),
+            Response(status, entry.version, entry.headers, 0, (Read(0, entry.body),) if entry.body else ()),
             Ending.COMPLETE,
             0,
         ),
     )
 
 
-def _operation(url: str) -> Operation | None:
+def _without_secrets(entry: _Entry) -> _Entry:
+    """The entry, with asterisks for the secrets that its own headers and URL hold."""
+    in_headers = _secrets((*entry.request_headers, *entry.headers))
+    in_url = [unquote(match[2]) for match in _SECRET_PARAMETER.finditer(entry.url)]
+    pattern = secret_pattern(filter(_can_be_blanked, [*in_headers, *in_url]))
+    url = _SECRET_PARAMETER.sub(lambda match: f"{match[1]}={'*' * len(match[2])}", entry.url)
+    url = _USER_INFO.sub(lambda match: "*" * len(match[0]), url)
+    return replace(
+        entry,
+        url=redact_text(url, pattern),
+        asked=redact(entry.asked, pattern),
+        headers=redact_headers(entry.headers, pattern),
+        body=redact(entry.body, pattern),
+    )
+
+
+def _secrets(headers: Headers) -> Iterator[str]:
+    """The secrets in headers: keys without their scheme, and the values of cookies."""
+    for name, value in headers:
+        if name.lower() not in SECRET_HEADERS:
+            continue
+        if "cookie" in name.lower():
+            # Chance text of a few letters, as `lang=en` is, would blank innocent words of an answer.
+            pairs = value.split(";") if name.lower() == "cookie" else [value.partition(";")[0]]
+            values = (pair.partition("=")[2].strip() for pair in pairs)
+            yield from (one for one in values if len(one) >= SHORT_SECRET_CHARS)
+        else:
+            first, _, after_scheme = value.strip().partition(" ")
+            yield after_scheme.strip() or first
+
+
+def _can_be_blanked(secret: str) -> bool:
+    """Whether it can be no JSON literal, as `Bearer null` is, whose asterisks would break a body."""
+    return len(secret) >= SHORT_SECRET_CHARS or not _is_json(secret)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _operation(method: str, url: str) -> Operation | None:
     """The operation that a URL calls; the longest path decides, as one ends with another."""
-    path = urlsplit(url).path.rstrip("/")
+    if not _TOKEN.fullmatch(method):
+        return None
+    try:
+        path = urlsplit(url).path.rstrip("/")
+    except ValueError:
+        return None
     known = [operation for operation, ending in PATHS.items() if path.endswith(ending)]
     return max(known, key=lambda operation: len(PATHS[operation]), default=None)
+
+
+def _status(value: object) -> int | None:
+    """A status of HTTP; browsers write 0 where no answer came."""
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
+        return value
+    return None
+
+
+def _headers(pairs: Iterable[tuple[object, object]]) -> Headers:
+    """Headers as they can have crossed the wire."""
+    told = ((str(name), str(value)) for name, value in pairs)
+    return tuple(
+        (name, value)
+        for name, value in told
+        if _TOKEN.fullmatch(name) and not _NOT_IN_A_VALUE.search(value) and name.lower() not in _FRAMING
+    )
 
 
 def _object(data: bytes) -> dict[str, Json]:
@@ -112,17 +224,14 @@ def _har(path: Path, data: bytes) -> Iterator[_Entry]:
         entries = orjson.loads(data)["log"]["entries"]
         for entry in entries:
             request, response = entry["request"], entry["response"]
-            yield (
+            yield _Entry(
                 str(request["method"]),
                 str(request["url"]),
+                _named(request.get("headers") or ()),
                 str((request.get("postData") or {}).get("text", "")).encode(),
-                int(response["status"]),
+                _status(response["status"]),
                 _version(str(response.get("httpVersion", ""))),
-                tuple(
-                    (str(header["name"]), str(header["value"]))
-                    for header in response["headers"]
-                    if str(header["name"]).lower() not in _FRAMING
-                ),
+                _named(response["headers"]),
                 _content(response.get("content") or {}),
             )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -130,6 +239,10 @@ def _har(path: Path, data: bytes) -> Iterator[_Entry]:
             f"{path} is no HAR file, or was cut short ({type(error).__name__}: {error}).",
             "Save it again, with its content (“Save all as HAR with content”).",
         ) from error
+
+
+def _named(headers: Iterable[Mapping[str, object]]) -> Headers:
+    return _headers((header["name"], header["value"]) for header in headers)
 
 
 def _version(told: str) -> str:
@@ -158,19 +271,19 @@ def _jsonl(path: Path, data: bytes) -> Iterator[_Entry]:
                 "Write one JSON object a line, as docs/reports.md shows it.",
             )
         body, headers, status = _body(value["response"]), value.get("headers"), value.get("status", 200)
+        path_asked = str(value.get("path", "/v1/chat/completions"))
         is_stream = isinstance(value["response"], str) and body.lstrip().startswith(
             (b"data:", b":", b"event:")
         )
         media_type = "text/event-stream" if is_stream else "application/json"
-        yield (
+        yield _Entry(
             "POST",
-            f"http://recorded{value.get('path', '/v1/chat/completions')}",
+            f"http://recorded/{path_asked.removeprefix('/')}",
+            (),
             _body(value["request"]),
-            status if isinstance(status, int) else 200,
+            _status(status),
             "HTTP/1.1",
-            tuple((name, str(text)) for name, text in headers.items())
-            if isinstance(headers, dict)
-            else (("content-type", media_type),),
+            _headers(headers.items()) if isinstance(headers, dict) else (("content-type", media_type),),
             body,
         )
 

@@ -189,6 +189,114 @@ def test_a_har_file_is_judged_but_for_what_is_no_call(tmp_path: Path) -> None:
     assert ("chat.schema-must", "raw") in _failing(path)
 
 
+KEY = "sk-abcdef-0123456789"
+COOKIE = "session-of-a-user-42"
+
+
+def _har_of(path: Path, *entries: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Path:
+    """A HAR file of requests and responses, each a change of a call that was answered well."""
+    calls = [
+        {
+            "request": {
+                "method": "POST",
+                "url": "https://x.example/v1/chat/completions",
+                "headers": [{"name": "Authorization", "value": f"Bearer {KEY}"}],
+                "postData": {"text": json.dumps(QUESTION)},
+                **request,
+            },
+            "response": {
+                "status": 200,
+                "httpVersion": "HTTP/1.1",
+                "headers": [{"name": "content-type", "value": "application/json"}],
+                "content": {"text": json.dumps(ANSWER)},
+                **response,
+            },
+        }
+        for request, response in entries
+    ]
+    path.write_text(json.dumps({"log": {"entries": calls}}), encoding="utf-8")
+    return path
+
+
+def test_an_entry_s_secrets_are_blanked_in_all_of_it(tmp_path: Path) -> None:
+    url = f"https://me:{COOKIE}@x.example/v1/chat/completions?key=other%2Dkey&api-key={KEY}&a={KEY}"
+    asked = {**QUESTION, "user": KEY, "metadata": {"key": "other-key", "cookie": COOKIE}}
+    headers = [
+        {"name": "content-type", "value": "application/json"},
+        {"name": "x-echo", "value": KEY},
+        {"name": "set-cookie", "value": f"sid={COOKIE}; Path=/"},
+    ]
+    path = _har_of(
+        tmp_path / "mine.har",
+        (
+            {"url": url, "postData": {"text": json.dumps(asked)}},
+            {"headers": headers, "content": {"text": json.dumps({**ANSWER, "system_fingerprint": KEY})}},
+        ),
+    )
+    recorded = recording(path, ("raw",))
+    told = str(recorded) + str(judged_again(recorded))
+    for secret in (KEY, COOKIE, "other-key", "other%2Dkey"):
+        assert secret not in told
+    assert recorded.observations[0].asked["model"] == "m"
+    assert recorded.observations[0].json["id"] == ANSWER["id"]
+
+
+def test_a_key_that_is_none_breaks_no_body(tmp_path: Path) -> None:
+    no_key = {"headers": [{"name": "Authorization", "value": "Bearer null"}]}
+    path = _har_of(tmp_path / "mine.har", (no_key, {"content": {"text": json.dumps(NO_END)}}))
+    assert recording(path, ("raw",)).observations[0].json == NO_END
+
+
+def test_headers_that_no_server_can_say_are_dropped(tmp_path: Path) -> None:
+    headers = [
+        {"name": ":status", "value": "200"},
+        {"name": "two words", "value": "1"},
+        {"name": "x-split", "value": "a\r\nx-more: b"},
+        {"name": "x-kept", "value": "日本"},
+        {"name": "content-type", "value": "application/json"},
+    ]
+    recorded = recording(_har_of(tmp_path / "mine.har", ({}, {"headers": headers})), ("raw", "openai"))
+    for seen in recorded.observations:
+        assert [name for name, _ in seen.response.headers] == ["x-kept", "content-type"]
+        assert seen.reply.raised is None
+
+
+@pytest.mark.parametrize("status", [0, -1, 99, 600, True, "200"])
+def test_what_is_no_status_is_no_answer(status: object, tmp_path: Path) -> None:
+    path = _har_of(tmp_path / "mine.har", ({}, {}), ({}, {"status": status}))
+    recorded = recording(path, ("raw",))
+    assert [seen.scenario.id for seen in recorded.observations] == ["call-1"]
+    assert "Left out, as no answer was recorded: 1 of the calls." in judged_again(recorded).notes
+    line = {"request": QUESTION, "response": ANSWER, "status": status}
+    with pytest.raises(RunFolderError, match="no call that was answered"):
+        recording(_jsonl(tmp_path / "mine.jsonl", line), ("raw",))
+
+
+def test_what_is_no_url_or_no_method_is_no_call(tmp_path: Path) -> None:
+    path = _har_of(
+        tmp_path / "mine.har",
+        ({"url": "http://[bad/v1/chat/completions"}, {}),
+        ({"method": "PO ST"}, {}),
+        ({}, {}),
+    )
+    assert [seen.scenario.id for seen in recording(path, ("raw",)).observations] == ["call-3"]
+    line = {"request": QUESTION, "response": ANSWER}
+    lines = _jsonl(tmp_path / "mine.jsonl", {**line, "path": "]["}, {**line, "path": "v1/chat/completions"})
+    (seen,) = recording(lines, ("raw",)).observations
+    assert seen.exchange.request.url == "http://recorded/v1/chat/completions"
+
+
+def test_a_client_that_can_t_ask_blames_nobody(tmp_path: Path) -> None:
+    listed = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "o"}]}
+    models = {"request": {}, "response": listed, "path": "/v1/models"}
+    no_messages = {"request": {"model": "m"}, "response": ANSWER}
+    path = _jsonl(tmp_path / "mine.jsonl", models, no_messages)
+    asked = {(seen.scenario.id, seen.client) for seen in recording(path, ("raw", "langchain")).observations}
+    assert asked == {("call-1", "raw"), ("call-2", "raw")}
+    with pytest.raises(RunFolderError, match="no call that langchain can ask"):
+        recording(path, ("langchain",))
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -199,6 +307,7 @@ def test_a_har_file_is_judged_but_for_what_is_no_call(tmp_path: Path) -> None:
         ("x.jsonl", '{"request": {}}'),
         ("x.jsonl", ""),
         ("x.jsonl", '{"request": {}, "response": {}, "path": "/other"}'),
+        ("x.jsonl", '{"request": {}, "response": {}, "path": "]["}'),
     ],
 )
 def test_a_file_without_a_call_is_said_in_two_sentences(name: str, text: str, tmp_path: Path) -> None:

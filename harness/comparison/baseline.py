@@ -2,11 +2,12 @@
 
 What differs between the old verdict and the old evidence judged today comes of the judge: its rules, its
 schemas, or what is waived. What differs between that and the new verdict comes of what was asked: of the
-endpoint, unless the question or the client library changed.
+endpoint, unless the question, the claims or the client library changed. Rules about whole runs are judged on
+what both runs asked alike.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -22,7 +23,7 @@ from harness.scenario import FollowUp
 from harness.verdict import Outcome, Verdict
 
 Cause: TypeAlias = Literal[
-    "endpoint", "question", "client", "rules", "schemas", "rules or schemas", "waivers"
+    "endpoint", "question", "claims", "client", "rules", "schemas", "rules or schemas", "waivers"
 ]
 
 _VARIES = frozenset({"model"})
@@ -80,9 +81,17 @@ def changes(old: Recording, new: Recording, level: Level | None = None) -> Chang
         day=day_of(new.run),
         dialect=new.run.target.dialect,
     )
-    before, after = _by_cell(judging(old)), _by_cell(judging(new))
-    told = _by_cell(old.run)
-    context = _Context(old.run.judged_by, _seen(old), _seen(new), before, after, level or new.run.level)
+    pairs = _pairs(old, new)
+    alike = _asked_alike(pairs.values())
+    all_before = _by_cell(judging(old))
+    before = _with_whole_runs(all_before, judging, old, [seen for seen, _ in alike])
+    after = _with_whole_runs(_by_cell(judging(new)), judging, new, [seen for _, seen in alike])
+    # What was told of a whole run, and is told of it today, stands for what is told of its part.
+    told = {
+        cell: before.get(cell, verdict) if _is_same(verdict, all_before.get(cell)) else verdict
+        for cell, verdict in _by_cell(old.run).items()
+    }
+    context = _Context(old.run.judged_by, pairs, alike, before, after, level or new.run.level)
     both = before.keys() & after.keys()
     found = [
         context.change(cell, told.get(cell))
@@ -94,13 +103,15 @@ def changes(old: Recording, new: Recording, level: Level | None = None) -> Chang
 
 
 _Cell: TypeAlias = tuple[str, str, str, str]
+_Key: TypeAlias = tuple[str, str, str]
+_Pair: TypeAlias = tuple[Observation, Observation]
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
     judged_by: JudgedBy
-    old_seen: Mapping[tuple[str, str, str], Observation]
-    new_seen: Mapping[tuple[str, str, str], Observation]
+    pairs: Mapping[_Key, _Pair]
+    alike: Sequence[_Pair]
     before: Mapping[_Cell, Verdict]
     after: Mapping[_Cell, Verdict]
     level: Level
@@ -108,52 +119,68 @@ class _Context:
     def change(self, cell: _Cell, told: Verdict | None) -> Change:
         rejudged, new = self.before[cell], self.after[cell]
         if rejudged.outcome is new.outcome:
-            return Change(new, told, rejudged, self._judge_cause(new.rule), is_regression=False)
+            return Change(new, told, rejudged, self._judge_cause(told, new), is_regression=False)
         cause = self._asked_cause(cell)
         is_worse = new.counts_at(self.level) and rejudged.outcome in _BETTER_THAN_FAIL
         return Change(new, told, rejudged, cause, is_regression=is_worse and cause == "endpoint")
 
-    def _judge_cause(self, rule: str) -> Cause:
+    def _judge_cause(self, told: Verdict | None, new: Verdict) -> Cause:
         now = today()
-        rules_changed = self.judged_by.rules.get(rule) != now.rules.get(rule)
+        rules_changed = self.judged_by.rules.get(new.rule) != now.rules.get(new.rule)
         schemas_changed = self.judged_by.schemas != now.schemas
         if rules_changed and schemas_changed:
             return "rules or schemas"
         if schemas_changed:
             return "schemas"
-        return "rules" if rules_changed else "waivers"
+        is_waived = Outcome.WAIVED in {one.outcome for one in (told, new) if one}
+        return "waivers" if is_waived and not rules_changed else "rules"
 
     def _asked_cause(self, cell: _Cell) -> Cause:
-        pairs = list(self._pairs(cell))
-        # A next turn is made of the answer before it, so that it differs wherever that one does.
-        if any(
-            _question(old) != _question(new) and not isinstance(new.scenario.ask, FollowUp)
-            for old, new in pairs
-        ):
+        pairs = self._pairs_of(cell)
+        if any(old.is_claimed != new.is_claimed for old, new in pairs):
+            return "claims"
+        if not all(_is_same_question(*pair) for pair in pairs):
             return "question"
-        if any(old.client_version != new.client_version for old, new in pairs) and not self._raw_changed(
-            cell
-        ):
+        if not all(_is_same_client(*pair) for pair in pairs) and not self._raw_changed(cell):
             return "client"
         return "endpoint"
 
     def _raw_changed(self, cell: _Cell) -> bool:
-        """Whether the verdict changed without the client library too, or can't be seen without it."""
+        """Whether the verdict changed without the client library too; not known where raw did not ask."""
         rule, scenario, _, mode = cell
         raw = (rule, scenario, "raw", mode)
         if raw not in self.before or raw not in self.after:
-            return True
+            return False
         return self.before[raw].outcome is not self.after[raw].outcome
 
-    def _pairs(self, cell: _Cell) -> Iterator[tuple[Observation, Observation]]:
+    def _pairs_of(self, cell: _Cell) -> Sequence[_Pair]:
         _, scenario, client, mode = cell
-        for one in ("plain", "stream") if mode == "both" else (mode,):
-            key = (scenario, client, one)
-            if key in self.old_seen and key in self.new_seen:
-                yield self.old_seen[key], self.new_seen[key]
+        if _is_whole_run(cell):
+            return self.alike
+        modes = ("plain", "stream") if mode == "both" else (mode,)
+        keys = [(scenario, client, one) for one in modes]
+        return [self.pairs[key] for key in keys if key in self.pairs]
 
 
 _BETTER_THAN_FAIL = frozenset({Outcome.PASS, Outcome.WAIVED, Outcome.UNSUPPORTED})
+
+
+def _asked_alike(pairs: Iterable[_Pair]) -> Sequence[_Pair]:
+    """What both runs asked and claimed alike, of the same client libraries where there is any of those."""
+    alike = [
+        (old, new) for old, new in pairs if old.is_claimed == new.is_claimed and _is_same_question(old, new)
+    ]
+    return [pair for pair in alike if _is_same_client(*pair)] or alike
+
+
+def _is_same_question(old: Observation, new: Observation) -> bool:
+    """Whether both were asked the same; a next turn is made of the answer before it, and differs as that."""
+    return isinstance(new.scenario.ask, FollowUp) or _question(old) == _question(new)
+
+
+def _is_same_client(old: Observation, new: Observation) -> bool:
+    """Whether what asked can't be why the answers differ; raw HTTP is what the endpoint said."""
+    return new.client == "raw" or old.client_version == new.client_version
 
 
 def _question(seen: Observation) -> object:
@@ -162,9 +189,38 @@ def _question(seen: Observation) -> object:
     return seen.exchange.request.method, orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
 
 
-def _by_cell(run: Run) -> Mapping[_Cell, Verdict]:
+def _is_same(one: Verdict, other: Verdict | None) -> bool:
+    return other is not None and one.outcome is other.outcome
+
+
+def _is_whole_run(cell: _Cell) -> bool:
+    return cell[1:] == ("all", "all", "both")
+
+
+def _by_cell(run: Run) -> dict[_Cell, Verdict]:
     return {verdict.cell: verdict for verdict in run.verdicts}
 
 
-def _seen(recording: Recording) -> Mapping[tuple[str, str, str], Observation]:
+def _with_whole_runs(
+    verdicts: Mapping[_Cell, Verdict],
+    judging: Callable[[Recording], Run],
+    recording: Recording,
+    seen: Sequence[Observation],
+) -> Mapping[_Cell, Verdict]:
+    """Verdicts, of which those on the whole run are given on these observations alone."""
+    chosen = set(map(id, seen))
+    part = tuple(one for one in recording.observations if id(one) in chosen)
+    of_part = _by_cell(judging(replace(recording, observations=part))) if part else {}
+    return {cell: verdict for cell, verdict in verdicts.items() if not _is_whole_run(cell)} | {
+        cell: verdict for cell, verdict in of_part.items() if _is_whole_run(cell)
+    }
+
+
+def _pairs(old: Recording, new: Recording) -> Mapping[_Key, _Pair]:
+    """What was asked in both runs, by scenario, client and mode."""
+    before, after = _seen(old), _seen(new)
+    return {key: (before[key], after[key]) for key in after if key in before}
+
+
+def _seen(recording: Recording) -> Mapping[_Key, Observation]:
     return {(seen.scenario.name, seen.client, seen.mode.value): seen for seen in recording.observations}

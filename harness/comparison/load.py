@@ -1,6 +1,7 @@
 """Load runs held against each other: figures with their intervals, and a difference only where it is shown.
 
-What is compared stands in series: a client of a load run, in a mode. Each is tested against the first.
+What is compared stands in series: a client of a load run, in a mode. Each is tested against the same client
+and mode of the first run, or against the first series where there is none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A figure of a series with its interval, and what is to be made of it beside the first series."""
+    """A figure of a series with its interval, and what is to be made of it beside what it is held against."""
 
     text: str
     bounds: str
@@ -61,16 +62,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class LoadComparison:
-    """Series and their figures. `found` has for each series after the first what differs from it."""
+    """Series and their figures.
+
+    For each series after the first, `against` has the label of what it is held against, `found` what differs.
+    """
 
     series: tuple[Series, ...]
     rows: tuple[FigureRow, ...]
+    against: tuple[str, ...]
     found: tuple[Mapping[str, Difference], ...]
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether the second series is shown to be worse than the first in some figure."""
-        return any(difference.is_worse for difference in self.found[0].values())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,13 +87,53 @@ def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> L
             _label(labels[folder], figures, alone=len(runs) == 1) if several else labels[folder], run, figures
         )
         for folder, run in runs.items()
-        for figures in run.clients
-        if not clients or figures.client in clients
+        for figures in _chosen(run, clients)
     )
     if len(series) < 2:
         return None
-    found = tuple(_differences(series[0], other) for other in series[1:])
-    return LoadComparison(series, tuple(_rows(series, found)), found)
+    of_first = len(_chosen(series[0].run, clients))
+    against = [series[0]] * (of_first - 1) + [
+        _held_against(series[:of_first], other) for other in series[of_first:]
+    ]
+    found = tuple(_differences(*pair) for pair in zip(against, series[1:], strict=True))
+    return LoadComparison(series, tuple(_rows(series, found)), tuple(one.label for one in against), found)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadChanges:
+    """What differs from a baseline to a new load run; nothing where they can't be held against each other."""
+
+    differences: tuple[Difference, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a figure is shown to be worse, 3 when no figure could be held against its baseline."""
+        return int(any(one.is_worse for one in self.differences)) if self.differences else 3
+
+
+def load_changes(old: LoadRun, new: LoadRun, clients: Sequence[str] = ()) -> LoadChanges:
+    """What differs from one load run to another: each client, in each mode, held against itself."""
+    if not _are_alike(old, new):
+        return LoadChanges(())
+    return LoadChanges(tuple(differences(old.clients, _chosen(new, clients))))
+
+
+def _chosen(run: LoadRun, clients: Sequence[str]) -> list[ClientFigures]:
+    return [figures for figures in run.clients if not clients or figures.client in clients]
+
+
+def _are_alike(first: LoadRun, other: LoadRun) -> bool:
+    """Whether two runs are valid and asked the same in the same way; else a difference is nobody's doing."""
+    if first.invalid or other.invalid:
+        return False
+    return (first.workload, first.plan.arrivals) == (other.workload, other.plan.arrivals)
+
+
+def _held_against(first_run: Sequence[Series], other: Series) -> Series:
+    """The same client and mode in the first run, or the first series of all."""
+    who = (other.figures.client, other.figures.mode)
+    same = (one for one in first_run if (one.figures.client, one.figures.mode) == who)
+    return next(same, first_run[0])
 
 
 def _label(name: str, figures: ClientFigures, *, alone: bool) -> str:
@@ -102,10 +142,10 @@ def _label(name: str, figures: ClientFigures, *, alone: bool) -> str:
 
 
 def _differences(first: Series, other: Series) -> Mapping[str, Difference]:
-    """What differs, by figure. Of runs that are not valid nothing is said."""
-    if first.run.invalid or other.run.invalid:
+    """What differs, by figure; nothing where what was measured is not the same."""
+    if not _are_alike(first.run, other.run) or first.figures.mode != other.figures.mode:
         return {}
-    alike = replace(other.figures, client=first.figures.client, mode=first.figures.mode)
+    alike = replace(other.figures, client=first.figures.client)
     return {found.figure: found for found in differences([first.figures], [alike])}
 
 
@@ -176,11 +216,12 @@ def _plain(value: float | None) -> Value:
 
 
 def answer(comparison: LoadComparison) -> str:
-    """The comparison in a sentence: where the other series are shown to be better or worse than the first."""
-    first = comparison.series[0].label
+    """The comparison in a sentence: where series are shown to be better or worse than what they face."""
     clauses = [
         _clause(other.label, first, found)
-        for other, found in zip(comparison.series[1:], comparison.found, strict=True)
+        for other, first, found in zip(
+            comparison.series[1:], comparison.against, comparison.found, strict=True
+        )
     ]
     return f"Under load {'; '.join(clauses)}."
 

@@ -4,28 +4,26 @@ from dataclasses import dataclass
 
 from harness.comparison import Comparison, load, sentences
 from harness.comparison.baseline import Changes
-from harness.comparison.load import LoadComparison
+from harness.comparison.load import LoadChanges, LoadComparison
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What could be compared: rules, figures under load, and what changed since a baseline.
-
-    `is_gate` says that the first is the baseline of the second, and that the exit code counts.
-    """
+    """What could be compared: rules, figures under load, and what changed of both since a baseline."""
 
     rules: Comparison | None
     load: LoadComparison | None = None
     changes: Changes | None = None
-    is_gate: bool = False
+    load_changes: LoadChanges | None = None
 
     @property
     def exit_code(self) -> int:
-        """1 when the endpoint got worse since its baseline; without one, comparing judges nobody."""
-        if not self.is_gate:
-            return 0
-        is_slower = self.load is not None and self.load.is_worse
-        return max(self.changes.exit_code if self.changes else 0, int(is_slower))
+        """1 when the endpoint got worse since its baseline, 3 when something can't be held against it.
+
+        Without a baseline, comparing judges nobody.
+        """
+        codes = {one.exit_code for one in (self.changes, self.load_changes) if one is not None}
+        return next((code for code in (1, 3) if code in codes), 0)
 
     @property
     def answer(self) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 from harness import run
 from harness.comparison import columns_of, compared, html, markdown
 from harness.comparison.baseline import Changes, changes
-from harness.comparison.load import compared_load
+from harness.comparison.load import compared_load, load_changes
 from harness.comparison.made import Made
 from harness.errors import UsageError, writing
 from harness.load import load_run
@@ -44,9 +44,15 @@ def make(folders: Sequence[Path], baseline: Path | None, clients: Sequence[str],
     }
     load = compared_load(loads, clients) if loads else None
     rules = None if load and len(runs) < 2 else compared(columns_of(runs, clients))
-    if baseline is None or not _has(baseline, "run.json"):
-        return Made(rules, load, None, is_gate=baseline is not None)
-    return Made(rules, load, _changes(baseline, folders[0], level), is_gate=True)
+    if baseline is None:
+        return Made(rules, load)
+    old, new = loads.get(str(baseline)), loads.get(str(folders[0]))
+    return Made(
+        rules,
+        load,
+        _changes(baseline, folders[0], level) if _has(baseline, "run.json") else None,
+        load_changes(old, new, clients) if old and new else None,
+    )
 
 
 def _has(folder: Path, name: str) -> bool:

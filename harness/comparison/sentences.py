@@ -21,7 +21,8 @@ SYMBOLS: Mapping[State, str] = {
 CAUSES: Mapping[Cause, str] = {
     "endpoint": "The endpoint answers otherwise.",
     "question": "The scenario asks for something else than it did.",
-    "client": "The client library has another version; raw HTTP saw no change.",
+    "claims": "The target claims something else than it did.",
+    "client": "The client library has another version; raw HTTP saw no change, or did not ask.",
     "rules": "The rules changed: the old answers are judged otherwise today.",
     "schemas": "The schemas changed: the old answers are judged otherwise today.",
     "rules or schemas": "The rules and the schemas changed: the old answers are judged otherwise today.",
@@ -131,7 +132,7 @@ def mark_words(mark: Mark) -> str:
 
 def step(change: Change) -> str:
     """How a verdict changed: `pass, now fail`, with what today's rules say of the old evidence between."""
-    if change.cause in {"endpoint", "question", "client"}:
+    if change.cause in {"endpoint", "question", "claims", "client"}:
         return f"{change.rejudged.outcome}, now {change.new.outcome}"
     was = change.old.outcome if change.old else "not judged"
     return f"was {was}, by today's judge {change.new.outcome}"

@@ -56,7 +56,8 @@ def redact_headers(headers: Headers, pattern: re.Pattern[bytes] | None) -> Heade
 def _header_value(name: str, value: str, pattern: re.Pattern[bytes] | None) -> str:
     if name.lower() not in SECRET_HEADERS:
         return redact_text(value, pattern)
-    scheme, space, secret = value.partition(" ")
+    has_scheme = name.lower().endswith("authorization")
+    scheme, space, secret = value.partition(" ") if has_scheme else ("", "", value)
     return f"{scheme}{space}{'*' * len(secret)}" if space else "*" * len(value)
 
 

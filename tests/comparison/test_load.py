@@ -1,6 +1,6 @@
 """Load runs held against each other: differences only where they are shown, the best front."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -58,14 +58,12 @@ def test_a_slower_target_is_shown_to_be_worse_by_an_interval() -> None:
     assert first == ""
     assert second.startswith("worse by ")
     assert second.endswith(" ms")
-    assert found.is_worse
     assert answer(found).startswith("Under load theirs is worse than ours in TTFT p50")
 
 
 def test_runs_that_differ_by_chance_alone_show_no_difference() -> None:
     found = compared(run_of(seed=1), run_of("theirs", seed=2))
     assert _verdicts(found, "TTFT p50")[1] == "no difference shown"
-    assert not found.is_worse
     assert answer(found) == "Under load theirs shows no difference from ours."
 
 
@@ -90,7 +88,6 @@ def test_nothing_is_said_of_a_run_that_is_not_valid() -> None:
     found = compared(run_of(), replace(slow, clients=[replace(slow.clients[0], measurement=measurement)]))
     assert _verdicts(found, "TTFT p50") == ["", ""]
     assert found.notes == ("theirs: The generator was saturated.",)
-    assert not found.is_worse
 
 
 def test_the_best_front_has_no_point_that_another_beats() -> None:
@@ -115,6 +112,55 @@ def test_a_folder_of_load_runs_is_compared_as_such(tmp_path: Path) -> None:
     gate = make([tmp_path / "1"], tmp_path / "0", (), None)
     assert gate.exit_code == 1
     assert make([tmp_path / "0"], tmp_path / "1", (), None).exit_code == 0
+
+
+def _two_clients(raw_ms: float, openai_ms: float, seed: int = 1) -> LoadRun:
+    base = run_of(ttft_ms=raw_ms, seed=seed)
+    return replace(base, clients=[*base.clients, replace(_figures(openai_ms, seed), client="openai")])
+
+
+@pytest.mark.parametrize(
+    ("new", "code"),
+    [
+        (_two_clients(120, 240), 0),
+        (_two_clients(240, 480, seed=2), 1),
+        (_two_clients(120, 480, seed=2), 1),
+        (run_of(ttft_ms=60), 0),
+    ],
+    ids=["the same", "both worse", "one worse", "one better, one gone"],
+)
+def test_a_baseline_holds_each_client_against_itself(new: LoadRun, code: int, tmp_path: Path) -> None:
+    load_run.save(_two_clients(120, 240), tmp_path / "old")
+    load_run.save(new, tmp_path / "new")
+    made = make([tmp_path / "new"], tmp_path / "old", (), None)
+    assert made.exit_code == code
+    assert make([tmp_path / "old"], tmp_path / "old", (), None).exit_code == 0
+
+
+def test_each_client_is_shown_beside_itself() -> None:
+    one = _two_clients(120, 240)
+    found = compared(one, one)
+    assert found.against == tuple(found.series[at].label for at in (0, 0, 1))
+    assert _verdicts(found, "TTFT p50")[2:] == ["no difference shown"] * 2
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        lambda run: replace(run, workload=replace(run.workload, name="another")),
+        lambda run: replace(run, plan=replace(run.plan, arrivals="poisson:99")),
+        lambda run: replace(run, clients=[replace(one, mode="plain") for one in run.clients]),
+    ],
+    ids=["workload", "arrivals", "mode"],
+)
+def test_runs_that_measured_something_else_are_not_worse(
+    otherwise: Callable[[LoadRun], LoadRun], tmp_path: Path
+) -> None:
+    old, new = run_of(), otherwise(run_of("theirs", 240))
+    assert answer(compared(old, new)) == "Under load theirs can't be held against ours."
+    load_run.save(old, tmp_path / "old")
+    load_run.save(new, tmp_path / "new")
+    assert make([tmp_path / "new"], tmp_path / "old", (), None).exit_code == 3
 
 
 @pytest.mark.parametrize("render", [html.render, markdown.render])
