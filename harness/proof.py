@@ -11,6 +11,7 @@ from typing import Literal
 import orjson
 
 from harness.errors import RunFolderError
+from harness.report.text import one_line
 from harness.rule import Level
 from harness.run import Environment
 
@@ -21,6 +22,8 @@ State = Literal["caught", "missed", "quiet", "false alarm"]
 
 MANY_RULES = 3
 """A fault that trips more rules than that beyond its own has to say why."""
+_PLACE_CHARS = 80
+"""Keys of a file that is no proof are anybody's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,8 @@ def load(folder: Path) -> Proof:
             "Name a folder that `likewise prove --out` wrote.",
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
+        first = error.errors(include_input=False)[0]
+        place = one_line(".".join(map(str, first["loc"])), _PLACE_CHARS) or "the whole"
         raise RunFolderError(
             f"{path} is not a proof that this version reads: {place}: {first['msg']}.",
             "Run `likewise prove` again, or use the version that wrote it.",

@@ -245,6 +245,17 @@ def test_a_folder_without_a_proof_is_told(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_keys_of_a_file_that_is_no_proof_do_not_act_on_the_terminal(tmp_path: Path) -> None:
+    made = json.loads(save(proof(), tmp_path).read_bytes())
+    made["environment"]["clients"] = {"\x1b[2J" + "x" * 100: 1}
+    (tmp_path / "proof.json").write_text(json.dumps(made))
+    with pytest.raises(RunFolderError) as told:
+        load(tmp_path)
+    assert "environment.clients.␛[2Jxxx" in str(told.value)
+    assert "more characters" in str(told.value)
+    assert "\x1b" not in str(told.value)
+
+
 def test_the_page_stands_alone_and_says_the_figures() -> None:
     page = render(proof(trial(), trial(id="sc-role-missing", sentence="No delta has the role <script>.")))
     assert "2 of 2 faults caught" in page
