@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from harness import content, prove
-from harness.errors import RunFolderError, UsageError
+from harness.errors import CodeChangedError, RunFolderError, UsageError
 from harness.proof import Catch, MutatedAnswer, Proof, Trial, json_schema, load, save
 from harness.prove import MUTATIONS, TRUTH, Task, tasks
 from harness.report.proof_page import answer, render
@@ -207,24 +207,49 @@ def test_what_was_interrupted_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        prove, "_in_processes", lambda todo, _: ((task.key, prove.proved(task)) for task in todo)
-    )
+    monkeypatch.setattr(prove, "_in_processes", lambda todo, _: map(prove._signed, todo))
     first = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
     before = (tmp_path / "trials.jsonl").read_bytes()
+    monkeypatch.setattr(prove, "now", lambda: "later")
     again = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
     assert (again.trials, (tmp_path / "trials.jsonl").read_bytes()) == (first.trials, before)
+    assert (again.started, again.finished) == (first.started, "later")
 
 
 def test_results_of_other_code_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        prove, "_in_processes", lambda todo, _: ((task.key, prove.proved(task)) for task in todo)
-    )
+    monkeypatch.setattr(prove, "_in_processes", lambda todo, _: map(prove._signed, todo))
     log = tmp_path / "trials.jsonl"
-    log.write_bytes(b'other code\n{"key":"mo-empty/openai/models-list","kind":"Trial","result":{}}\n')
+    log.write_bytes(b'{"code":"other","started":"before"}\n{"key":"mo-empty/openai/models-list","kind":"Trial","result":{}}\n')
     made = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
     assert made.sensitivity == (1, 1)
-    assert log.read_bytes().splitlines()[0] == prove.fingerprint().encode()
+    assert json.loads(log.read_bytes().splitlines()[0]) == {
+        "code": prove.fingerprint(),
+        "started": made.started,
+    }
+    assert made.started != "before"
+
+
+@pytest.mark.parametrize(
+    "name", ["langchain-core", "pydantic", "orjson", "h11", "jsonschema", "openai", "uvicorn"]
+)
+def test_another_version_of_a_library_is_other_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = prove.version
+    monkeypatch.setattr(prove, "version", lambda one: "0.0.other" if one == name else said(one))
+    assert prove.fingerprint.__wrapped__() != prove.fingerprint()
+
+
+def test_another_python_is_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prove.platform, "python_version", lambda: "3.99.0")
+    assert prove.fingerprint.__wrapped__() != prove.fingerprint()
+
+
+def test_a_process_with_other_code_is_refused_and_its_result_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "fingerprint", lambda: "edited since")
+    with pytest.raises(CodeChangedError, match=r"changed while it was being proved\. Run `likewise prove`"):
+        prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
+    assert len((tmp_path / "trials.jsonl").read_bytes().splitlines()) == 1
 
 
 # --- files and the command ---
