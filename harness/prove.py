@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,7 @@ from harness.judge import can_ask, judge
 from harness.mutation import SOURCES, catchers, mutations
 from harness.observe import observer
 from harness.plan import Call
-from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, untripped
+from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, Unjudged, untripped
 from harness.run import Environment
 from harness.scenario import FollowUp, Mode, Scenario
 from harness.target import presets
@@ -144,11 +144,8 @@ def tried(task: Task) -> Trial:
     expected = chosen.caught_by if chosen else ()
     silent = [rule for rule in expected if rule not in failed]
     is_fault = bool(chosen and chosen.is_fault)
-    if is_fault:
-        state = "missed" if silent else "caught"
-    else:
-        state = "false alarm" if any(catch.level != "recommended" for catch in caught) else "quiet"
-    return Trial(
+    is_variation = bool(chosen and not chosen.is_fault)
+    made = Trial(
         id=task.id,
         kind="fault" if is_fault else "variation" if chosen else "truth",
         dialect=task.dialect,
@@ -159,13 +156,23 @@ def tried(task: Task) -> Trial:
         expected=list(expected),
         scenarios=list(task.scenarios) if chosen else [],
         clients=list(dict.fromkeys(one.client for one in seen)),
-        state=state,  # type: ignore[arg-type]  # mypy does not narrow a conditional of literals
+        state="missed" if silent else "caught" if is_fault else "quiet",
         silent=silent,
         catches=caught,
+        unjudged=unjudged(_passes_on_truth(task.dialect, task.scenarios), verdicts) if is_variation else [],
         broken=[f"{one.rule}: {one.reason}" for one in verdicts if one.outcome is Outcome.ERROR],
         requests=len(seen),
         verdicts=len(verdicts),
     )
+    return replace(made, state="false alarm") if made.alarms and not is_fault else made
+
+
+@cache
+def _passes_on_truth(dialect: str, scenarios: tuple[str, ...]) -> tuple[Verdict, ...]:
+    """What passes when the same is asked of the endpoint without any departure."""
+    seen = observed(Task(TRUTH, dialect, scenarios))
+    verdicts = judge(content.rules().values(), seen, waivers_of(dialect))
+    return tuple(verdict for verdict in verdicts if verdict.outcome is Outcome.PASS)
 
 
 def observed(task: Task) -> list[Observation]:
@@ -206,6 +213,28 @@ def catches(verdicts: Iterable[Verdict]) -> list[Catch]:
             failed[0].reason,
         )
         for rule, failed in by_rule.items()
+    ]
+
+
+def unjudged(passes: Iterable[Verdict], verdicts: Iterable[Verdict]) -> list[Unjudged]:
+    """The rules that pass on the truth and were not judged in the same cells here, each once."""
+    said = {verdict.cell: verdict for verdict in verdicts}
+    by_rule: dict[str, list[Verdict]] = {}
+    for passed in passes:
+        here = said.get(passed.cell) or replace(passed, outcome=Outcome.SKIPPED, reason="it was not asked")
+        if here.outcome not in {Outcome.PASS, Outcome.FAIL, Outcome.ERROR}:
+            by_rule.setdefault(here.rule, []).append(here)
+    return [
+        Unjudged(
+            rule,
+            cells[0].outcome,
+            len(cells),
+            list(dict.fromkeys(verdict.client for verdict in cells)),
+            list(dict.fromkeys(verdict.mode for verdict in cells)),
+            cells[0].scenario,
+            cells[0].reason,
+        )
+        for rule, cells in by_rule.items()
     ]
 
 
@@ -383,4 +412,8 @@ def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
             yield value["key"], MutatedAnswer(**value["result"])
         else:
             found = value["result"]
-            yield value["key"], Trial(**{**found, "catches": [Catch(**one) for one in found["catches"]]})
+            parts = {
+                "catches": [Catch(**one) for one in found["catches"]],
+                "unjudged": [Unjudged(**one) for one in found["unjudged"]],
+            }
+            yield value["key"], Trial(**{**found, **parts})
