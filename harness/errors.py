@@ -8,6 +8,7 @@ LikewiseError
 │   ├── BadBaseUrlError       a base_url that no client could use
 │   ├── RunFolderError        a folder that holds no run that can be read
 │   ├── TraceError            a mistake in a trace of arrivals, with its line
+│   ├── CodeChangedError      the code changed while it was being proved
 │   └── MissingExtraError     an optional package that this command needs
 └── NothingJudgedError    exit 3: the endpoint gave nothing to judge
 """
@@ -54,6 +55,10 @@ class RunFolderError(UsageError):
 
 class TraceError(UsageError):
     """A mistake in a trace of arrivals; the message starts with `file:line:`."""
+
+
+class CodeChangedError(UsageError):
+    """The code of the project, or a library, changed while it was being proved."""
 
 
 class MissingExtraError(UsageError):

@@ -11,6 +11,7 @@ from typing import Literal
 import orjson
 
 from harness.errors import RunFolderError
+from harness.report.text import one_line
 from harness.rule import Level
 from harness.run import Environment
 
@@ -21,6 +22,8 @@ State = Literal["caught", "missed", "quiet", "false alarm"]
 
 MANY_RULES = 3
 """A fault that trips more rules than that beyond its own has to say why."""
+_PLACE_CHARS = 80
+"""Keys of a file that is no proof are anybody's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,26 @@ class Catch:
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A rule that passes on the truth and was not judged in a trial: in how many cells, why in the first."""
+
+    rule: str
+    outcome: str
+    cells: int
+    clients: list[str]
+    modes: list[str]
+    scenario: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One departure, or none, asked through every client, and what the rules said.
 
     `expected` are the rules that have to fail, `silent` those of them that did not. `broken` are rules that
-    raised, which is always our own fault. `clients` are those that could ask; `requests` and `verdicts` count
-    what it rests on.
+    raised, which is always our own fault. `unjudged` are rules that pass on the truth and, under a variation,
+    neither pass nor fail: their silence says nothing, and `because` says why. `clients` are those that could
+    ask; `requests` and `verdicts` count what it rests on.
     """
 
     id: str
@@ -57,6 +74,7 @@ class Trial:
     state: State
     silent: list[str]
     catches: list[Catch]
+    unjudged: list[Unjudged]
     broken: list[str]
     requests: int
     verdicts: int
@@ -85,6 +103,16 @@ class Trial:
     def is_unexplained(self) -> bool:
         """Whether a fault trips many rules beyond its own and does not say why."""
         return self.kind == "fault" and len(self.beyond) > MANY_RULES and not self.because
+
+    @property
+    def is_caught_at_spec(self) -> bool:
+        """Whether a rule of its own that is not a mere recommendation caught a fault."""
+        return self.state == "caught" and any(_counts(catch) for catch in self.own)
+
+    @property
+    def alarms(self) -> list[Catch]:
+        """What rules that are not mere recommendations said."""
+        return [catch for catch in self.catches if _counts(catch)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +158,31 @@ class Proof:
         return [trial for trial in self.trials if trial.kind in kinds]
 
     @property
-    def sensitivity(self) -> tuple[int, int]:
-        """How many faults were caught, of how many."""
+    def caught(self) -> tuple[int, int]:
+        """How many faults were caught by a rule of any level, of how many."""
         return _good(self.of_kind("fault"))
 
     @property
+    def sensitivity(self) -> tuple[int, int]:
+        """How many faults were caught at level spec, of how many: what an exit code would tell."""
+        faults = self.of_kind("fault")
+        return sum(trial.is_good and trial.is_caught_at_spec for trial in faults), len(faults)
+
+    @property
     def specificity(self) -> tuple[int, int]:
-        """How many trials of right answers were quiet, of how many."""
+        """How many trials of right answers were quiet at level spec, of how many."""
         return _good(self.of_kind("variation", "truth"))
+
+    @property
+    def advised(self) -> int:
+        """How many trials of right answers get a recommendation and no alarm."""
+        legal = self.of_kind("variation", "truth")
+        return sum(bool(trial.catches) and not trial.alarms for trial in legal)
+
+    @property
+    def unjudged(self) -> list[Trial]:
+        """The trials of right answers in which a rule that passes on the truth was not judged."""
+        return [trial for trial in self.trials if trial.unjudged]
 
     @property
     def mutations(self) -> tuple[int, int]:
@@ -151,8 +196,11 @@ class Proof:
             if trial.state == "missed":
                 yield f"{trial.id} is missed: {', '.join(trial.silent)} did not fail."
             if trial.state == "false alarm":
-                alarms = [catch.rule for catch in trial.catches if catch.level != "recommended"]
-                yield f"{trial.id} ({trial.dialect}) is legal, and {', '.join(alarms)} failed."
+                alarms = ", ".join(catch.rule for catch in trial.alarms)
+                yield f"{trial.id} ({trial.dialect}) is legal, and {alarms} failed."
+            if trial.unjudged and not trial.because:
+                silent = ", ".join(one.rule for one in trial.unjudged)
+                yield f"{trial.id} ({trial.dialect}) leaves unjudged {silent} and does not say why."
             if trial.is_unexplained:
                 yield f"{trial.id} trips {len(trial.beyond)} rules beyond its own and does not say why."
             yield from (f"{trial.id}: {broken}" for broken in trial.broken)
@@ -163,6 +211,10 @@ class Proof:
     def exit_code(self) -> int:
         """0 when everything is proved, 1 when something is not."""
         return 1 if any(self.failures()) else 0
+
+
+def _counts(catch: Catch) -> bool:
+    return catch.level != "recommended"
 
 
 def _good(trials: Sequence[Trial]) -> tuple[int, int]:
@@ -196,8 +248,8 @@ def load(folder: Path) -> Proof:
             "Name a folder that `likewise prove --out` wrote.",
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
+        first = error.errors(include_input=False)[0]
+        place = one_line(".".join(map(str, first["loc"])), _PLACE_CHARS) or "the whole"
         raise RunFolderError(
             f"{path} is not a proof that this version reads: {place}: {first['msg']}.",
             "Run `likewise prove` again, or use the version that wrote it.",

@@ -13,8 +13,8 @@ import platform
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -31,13 +31,13 @@ from harness.endpoint.faults import faults
 from harness.endpoint.server import running
 from harness.endpoint.settings import DIALECTS, Latency, Settings
 from harness.endpoint.variations import variations
-from harness.errors import UsageError
+from harness.errors import CodeChangedError, UsageError
 from harness.evidence import Observation
 from harness.judge import can_ask, judge
 from harness.mutation import SOURCES, catchers, mutations
 from harness.observe import observer
 from harness.plan import Call
-from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, untripped
+from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, Unjudged, untripped
 from harness.run import Environment
 from harness.scenario import FollowUp, Mode, Scenario
 from harness.target import presets
@@ -53,6 +53,8 @@ MUTATIONS = "mutations"
 _PACE = Latency(inter_token_ms=1.0)
 """An endpoint that says everything at once looks as if it were held back, when its reader was busy."""
 _LIBRARIES = ("openai", "langchain-openai", "httpx", "httpx2", "uvicorn")
+_BENEATH = ("langchain-core", "pydantic", "orjson", "h11", "jsonschema")
+"""What the clients, the server and the rules stand on: a result depends on their versions as well."""
 _PRESETS: Mapping[str, str] = {"openai": "reference", "dashscope": "reference-dashscope"}
 
 
@@ -142,11 +144,8 @@ def tried(task: Task) -> Trial:
     expected = chosen.caught_by if chosen else ()
     silent = [rule for rule in expected if rule not in failed]
     is_fault = bool(chosen and chosen.is_fault)
-    if is_fault:
-        state = "missed" if silent else "caught"
-    else:
-        state = "false alarm" if any(catch.level != "recommended" for catch in caught) else "quiet"
-    return Trial(
+    is_variation = bool(chosen and not chosen.is_fault)
+    made = Trial(
         id=task.id,
         kind="fault" if is_fault else "variation" if chosen else "truth",
         dialect=task.dialect,
@@ -157,13 +156,23 @@ def tried(task: Task) -> Trial:
         expected=list(expected),
         scenarios=list(task.scenarios) if chosen else [],
         clients=list(dict.fromkeys(one.client for one in seen)),
-        state=state,  # type: ignore[arg-type]  # mypy does not narrow a conditional of literals
+        state="missed" if silent else "caught" if is_fault else "quiet",
         silent=silent,
         catches=caught,
+        unjudged=unjudged(_passes_on_truth(task.dialect, task.scenarios), verdicts) if is_variation else [],
         broken=[f"{one.rule}: {one.reason}" for one in verdicts if one.outcome is Outcome.ERROR],
         requests=len(seen),
         verdicts=len(verdicts),
     )
+    return replace(made, state="false alarm") if made.alarms and not is_fault else made
+
+
+@cache
+def _passes_on_truth(dialect: str, scenarios: tuple[str, ...]) -> tuple[Verdict, ...]:
+    """What passes when the same is asked of the endpoint without any departure."""
+    seen = observed(Task(TRUTH, dialect, scenarios))
+    verdicts = judge(content.rules().values(), seen, waivers_of(dialect))
+    return tuple(verdict for verdict in verdicts if verdict.outcome is Outcome.PASS)
 
 
 def observed(task: Task) -> list[Observation]:
@@ -207,6 +216,28 @@ def catches(verdicts: Iterable[Verdict]) -> list[Catch]:
     ]
 
 
+def unjudged(passes: Iterable[Verdict], verdicts: Iterable[Verdict]) -> list[Unjudged]:
+    """The rules that pass on the truth and were not judged in the same cells here, each once."""
+    said = {verdict.cell: verdict for verdict in verdicts}
+    by_rule: dict[str, list[Verdict]] = {}
+    for passed in passes:
+        here = said.get(passed.cell) or replace(passed, outcome=Outcome.SKIPPED, reason="it was not asked")
+        if here.outcome not in {Outcome.PASS, Outcome.FAIL, Outcome.ERROR}:
+            by_rule.setdefault(here.rule, []).append(here)
+    return [
+        Unjudged(
+            rule,
+            cells[0].outcome,
+            len(cells),
+            list(dict.fromkeys(verdict.client for verdict in cells)),
+            list(dict.fromkeys(verdict.mode for verdict in cells)),
+            cells[0].scenario,
+            cells[0].reason,
+        )
+        for rule, cells in by_rule.items()
+    ]
+
+
 def _mutated(task: Task) -> MutatedAnswer:
     """The mutations of one recorded answer, and those that nobody points at."""
     seen = next(one for one in observed(task) if one.client == "raw" and one.mode is task.mode)
@@ -226,22 +257,29 @@ def _mutated(task: Task) -> MutatedAnswer:
 def prove(
     wanted: Sequence[Task], folder: Path, jobs: int, on_result: Callable[[Result], None], *, is_complete: bool
 ) -> Proof:
-    """The proof that these tasks make; what the folder holds of the same code is not done again."""
-    started = now()
-    with _log(folder, fingerprint()) as log:
-        done = dict(log.done)
-        for task in wanted:
-            if task.key in done:
-                on_result(done[task.key])
-        for key, result in _in_processes([task for task in wanted if task.key not in done], jobs):
-            done[key] = result
-            log.add(key, result)
-            on_result(result)
+    """The proof that these tasks make; what the folder holds of the same code is not done again.
+
+    Raises CodeChangedError when a process that proves loaded other code than this one.
+    """
+    log = _log(folder, fingerprint())
+    done = dict(log.done)
+    for task in wanted:
+        if task.key in done:
+            on_result(done[task.key])
+    for key, code, result in _in_processes([task for task in wanted if task.key not in done], jobs):
+        if code != fingerprint():
+            raise CodeChangedError(
+                "The code or a library changed while it was being proved.",
+                "Run `likewise prove` again when nothing changes any more: it begins anew.",
+            )
+        done[key] = result
+        log.add(key, result)
+        on_result(result)
     results = [done[task.key] for task in wanted]
     trials = [result for result in results if isinstance(result, Trial)]
     return Proof(
         schema=SCHEMA,
-        started=started,
+        started=log.started,
         finished=now(),
         is_complete=is_complete,
         environment=Environment(
@@ -265,22 +303,28 @@ def _rows() -> Iterator[Row]:
         yield Row(row.id, row.damage, row.symptom, mine, legal, reason)
 
 
-def _in_processes(todo: Sequence[Task], jobs: int) -> Iterator[tuple[str, Result]]:
+def _in_processes(todo: Sequence[Task], jobs: int) -> Iterator[tuple[str, str, Result]]:
+    """Of each task its key, the code that proved it and what came of it, as they end."""
     if not todo:
         return
     context = multiprocessing.get_context("spawn")  # the servers' threads would not survive a fork
     with ProcessPoolExecutor(min(jobs, len(todo)), context, _warm) as pool:
-        pending: dict[Future[Result], str] = {pool.submit(proved, task): task.key for task in todo}
+        pending = [pool.submit(_signed, task) for task in todo]
         try:
             for future in as_completed(pending):
-                yield pending[future], future.result()
+                yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
+def _signed(task: Task) -> tuple[str, str, Result]:
+    return task.key, fingerprint(), proved(task)
+
+
 def _warm() -> None:
     """Ask once before anything counts: SDKs load parts of themselves when they are first used."""
+    fingerprint()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     warnings.simplefilter("ignore")  # pydantic's, at answers that are wrong on purpose
     logging.disable(logging.ERROR)
@@ -300,29 +344,31 @@ def _end_with_parent() -> None:
 
 @cache
 def fingerprint() -> str:
-    """What a result depends on: the code, the suites, and the versions of the clients."""
+    """What a result depends on: the code, the suites, the versions of Python and of the libraries.
+
+    Read once in a process, as its code is.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parent
     for folder in (root, content.folder("suites")):
         for path in sorted(folder.rglob("*")):
             if path.suffix in {".py", ".toml", ".json"}:
                 digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
+    versions = [(name, version(name)) for name in (*_LIBRARIES, *_BENEATH)]
+    digest.update(repr([("python", platform.python_version()), *versions]).encode())
     return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """Results as lines of JSON; each is on disk when `add` returns."""
+    """Results as lines of JSON; each is on disk when `add` returns.
+
+    The first line says of which code they are and when the first run of it began.
+    """
 
     path: Path
+    started: str
     done: Mapping[str, Result]
-
-    def __enter__(self) -> "_Log":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
 
     def add(self, key: str, result: Result) -> None:
         """Append one result."""
@@ -338,14 +384,16 @@ def _log(folder: Path, code: str) -> _Log:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "trials.jsonl"
-        head, *lines = path.read_bytes().splitlines() if path.exists() else [b""]
-        kept = list(_whole(lines)) if head == code.encode() else []
-        path.write_bytes(b"".join(line + b"\n" for line in (code.encode(), *kept)))
+        head, *kept = list(_whole(path.read_bytes().splitlines() if path.exists() else [])) or [b"{}"]
+        before = orjson.loads(head)
+        if before.get("code") != code:
+            before, kept = {"code": code, "started": now()}, []
+        path.write_bytes(b"".join(line + b"\n" for line in (orjson.dumps(before), *kept)))
     except OSError as error:
         raise UsageError(
             f"{folder} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
         ) from error
-    return _Log(path, dict(_results(kept)))
+    return _Log(path, before["started"], dict(_results(kept)))
 
 
 def _whole(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -364,4 +412,8 @@ def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
             yield value["key"], MutatedAnswer(**value["result"])
         else:
             found = value["result"]
-            yield value["key"], Trial(**{**found, "catches": [Catch(**one) for one in found["catches"]]})
+            parts = {
+                "catches": [Catch(**one) for one in found["catches"]],
+                "unjudged": [Unjudged(**one) for one in found["unjudged"]],
+            }
+            yield value["key"], Trial(**{**found, **parts})

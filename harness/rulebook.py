@@ -259,8 +259,11 @@ def _proof_page(known: Ledger) -> Iterator[str]:
         "Who checks the checkers? `likewise prove` runs the suites against the reference endpoint, told to "
         "depart from what is right in one way at a time, over real sockets and through every client. Each "
         "*fault* below has to be noticed by the rules that stand beside it; no *variation* may be, for each "
-        "is legal. Beyond these, every constraint of the schemas is broken at every place of recorded "
-        "answers, and a rule has to point at the place. `make prove` keeps the outcome in "
+        "is legal. Both are counted at level spec, which is what the exit code of a check tells, and at any "
+        "level. A rule that passes without a departure and has nothing to judge under a variation is named, "
+        "since that is no pass; the variation says why. Beyond these, every constraint of the schemas is "
+        "broken at every place of recorded answers, and a rule has to point at the place. `make prove` keeps "
+        "the outcome in "
         "[reports/gallery/proof.html](../reports/gallery/proof.html)."
     )
     yield (

@@ -73,8 +73,9 @@ class Departure:
     """A fault or a variation.
 
     `rows` are the known deviations that it repeats; `source` says where it is from when there is none.
-    `beside` names variations that have to be there for it to show. `because` says why it trips many rules
-    beyond its own; empty when it does not. `change` raises `Refusal` at the stage of the request.
+    `beside` names variations that have to be there for it to show. `because` says why a fault trips many
+    rules beyond its own, or why a variation leaves rules without anything to judge; else it is empty.
+    `change` raises `Refusal` at the stage of the request.
     """
 
     id: str
@@ -147,6 +148,7 @@ def variation(
     source: str,
     rows: tuple[str, ...] = (),
     beside: tuple[str, ...] = (),
+    because: str = "",
 ) -> Callable[[Small], Departure]:
     """Make a legal variation of a function; `source` says why it is legal."""
 
@@ -161,7 +163,7 @@ def variation(
             shows=shows,
             caught_by=(),
             beside=beside,
-            because="",
+            because=because,
             stage=stage,
             change=change,
         )

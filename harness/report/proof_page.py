@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from harness.deviations import ledger
-from harness.proof import Proof, Trial
+from harness.proof import MANY_RULES, Proof, Trial
 from harness.report.page import page
 
 FIRST = (
@@ -31,7 +31,7 @@ def render(proof: Proof) -> str:
         clients=clients_of(proof),
         areas=_by_area(proof),
         unexplained=[trial for trial in proof.trials if trial.is_unexplained],
-        explained=[trial for trial in proof.trials if trial.because and len(trial.beyond) > 3],
+        explained=[trial for trial in known.values() if trial.because and len(trial.beyond) > MANY_RULES],
         variations=proof.of_kind("variation", "truth"),
         open_rows=[row for row in proof.rows if row.reason],
         covered=sum(bool(row.faults or row.variations) for row in proof.rows),
@@ -39,18 +39,21 @@ def render(proof: Proof) -> str:
 
 
 def answer(proof: Proof) -> str:
-    """The three figures, as a sentence."""
-    (caught, faults), (quiet, legal), (pointed, tried) = (
+    """The figures, as a sentence: of faults and of legal trials both at level spec and at any."""
+    (caught, faults), (at_spec, _), (quiet, legal), (pointed, tried) = (
+        proof.caught,
         proof.sensitivity,
         proof.specificity,
         proof.mutations,
     )
     said = {
-        f"{caught:,} of {faults:,} faults caught": faults,
-        f"{legal - quiet:,} false alarms in {legal:,} legal trials": legal,
+        f"{caught:,} of {faults:,} faults caught, {at_spec:,} of them at level spec "
+        f"and {caught - at_spec:,} by a recommendation alone": faults,
+        f"{legal - quiet:,} false alarms in {legal:,} legal trials, {proof.advised:,} of which get a "
+        f"recommendation and {len(proof.unjudged):,} of which leave a rule unjudged": legal,
         f"{pointed:,} of {tried:,} single mutations pointed at": tried,
     }
-    return ", ".join(figure for figure, is_told in said.items() if is_told)
+    return "; ".join(figure for figure, is_told in said.items() if is_told)
 
 
 def clients_of(proof: Proof) -> list[str]:

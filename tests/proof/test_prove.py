@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from harness import content, prove
-from harness.errors import RunFolderError, UsageError
-from harness.proof import Catch, MutatedAnswer, Proof, Trial, json_schema, load, save
+from harness.errors import CodeChangedError, RunFolderError, UsageError
+from harness.proof import Catch, MutatedAnswer, Proof, Trial, Unjudged, json_schema, load, save
 from harness.prove import MUTATIONS, TRUTH, Task, tasks
 from harness.report.proof_page import answer, render
 from harness.report.proof_terminal import told
@@ -50,6 +50,7 @@ def trial(**changes: object) -> Trial:
         state="caught",
         silent=[],
         catches=[caught],
+        unjudged=[],
         broken=[],
         requests=6,
         verdicts=300,
@@ -71,6 +72,9 @@ def proof(*trials: Trial, mutated: Sequence[MutatedAnswer] = ()) -> Proof:
     )
 
 
+UNJUDGED = Unjudged("usage.counted", "inconclusive", 2, ["raw"], ["plain"], "founding", "no usage came")
+
+
 def _beyond(count: int) -> list[Catch]:
     return [Catch(f"x.{number}", "spec", ["raw"], ["plain"], "founding", "") for number in range(count)]
 
@@ -78,17 +82,27 @@ def _beyond(count: int) -> list[Catch]:
 # --- the figures ---
 
 
-def test_the_three_figures_count_what_is_good() -> None:
-    quiet = trial(id="gzip", kind="variation", state="quiet", expected=[], catches=[])
+def test_the_figures_count_faults_and_legal_trials_at_one_level() -> None:
+    advice = Catch("tools.id-given", "recommended", ["raw"], ["plain"], "tool-call", "received null")
+    legal = trial(id="gzip", kind="variation", state="quiet", expected=[], catches=[])
     made = proof(
         trial(),
+        trial(catches=[advice, *_beyond(1)]),
         trial(state="missed", silent=["tools.id-given"]),
-        quiet,
+        legal,
+        replace(legal, catches=[advice]),
+        replace(legal, catches=_beyond(1), state="false alarm"),
+        replace(legal, unjudged=[UNJUDGED], because="Nothing is counted."),
         mutated=[MutatedAnswer("a", 9, ["/id as 1"])],
     )
-    assert (made.sensitivity, made.specificity, made.mutations) == ((1, 2), (1, 1), (8, 9))
+    assert (made.caught, made.sensitivity) == ((2, 3), (1, 3))
+    assert (made.specificity, made.advised, len(made.unjudged)) == ((3, 4), 1, 1)
+    assert made.mutations == (8, 9)
     assert answer(made) == (
-        "1 of 2 faults caught, 0 false alarms in 1 legal trials, 8 of 9 single mutations pointed at"
+        "2 of 3 faults caught, 1 of them at level spec and 1 by a recommendation alone; "
+        "1 false alarms in 4 legal trials, 1 of which get a recommendation "
+        "and 1 of which leave a rule unjudged; "
+        "8 of 9 single mutations pointed at"
     )
 
 
@@ -102,6 +116,10 @@ def test_the_three_figures_count_what_is_good() -> None:
         (
             trial(id="gzip", kind="variation", state="false alarm", expected=[]),
             "gzip (openai) is legal, and tools.id-given failed.",
+        ),
+        (
+            trial(id="gzip", kind="variation", state="quiet", expected=[], catches=[], unjudged=[UNJUDGED]),
+            "gzip (openai) leaves unjudged usage.counted and does not say why.",
         ),
         (trial(catches=_beyond(4)), "st-id-empty trips 4 rules beyond its own and does not say why."),
         (trial(broken=["x: raised"]), "st-id-empty: x: raised"),
@@ -180,7 +198,18 @@ def test_a_fault_without_its_rule_is_missed(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_variation_is_quiet_in_both_dialects() -> None:
     for dialect in ("openai", "dashscope"):
-        assert prove.tried(Task("keep-alives", dialect, ("founding",))).state == "quiet"
+        found = prove.tried(Task("keep-alives", dialect, ("founding",)))
+        assert (found.state, found.unjudged) == ("quiet", [])
+
+
+def test_a_rule_that_passes_on_the_truth_and_is_not_judged_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = replace(prove.faults()["cn-body-empty"], is_fault=False, caught_by=())
+    monkeypatch.setattr(prove, "departure", lambda name: wrong if name == "cn-body-empty" else None)
+    found = prove.tried(Task("cn-body-empty", "openai", ("founding",)))
+    lost = {one.rule: one for one in found.unjudged}
+    assert lost["chat.choice-count"].outcome == "inconclusive"
+    assert lost["chat.choice-count"].clients == ["raw", "openai", "langchain"]
+    assert "http.json" not in lost  # it fails, which is no silence
 
 
 def test_a_fault_that_is_asked_as_if_it_were_the_truth_is_a_false_alarm(
@@ -207,31 +236,59 @@ def test_what_was_interrupted_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        prove, "_in_processes", lambda todo, _: ((task.key, prove.proved(task)) for task in todo)
-    )
+    monkeypatch.setattr(prove, "_in_processes", lambda todo, _: map(prove._signed, todo))
     first = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
     before = (tmp_path / "trials.jsonl").read_bytes()
+    monkeypatch.setattr(prove, "now", lambda: "later")
     again = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
     assert (again.trials, (tmp_path / "trials.jsonl").read_bytes()) == (first.trials, before)
+    assert (again.started, again.finished) == (first.started, "later")
 
 
 def test_results_of_other_code_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        prove, "_in_processes", lambda todo, _: ((task.key, prove.proved(task)) for task in todo)
-    )
+    monkeypatch.setattr(prove, "_in_processes", lambda todo, _: map(prove._signed, todo))
     log = tmp_path / "trials.jsonl"
-    log.write_bytes(b'other code\n{"key":"mo-empty/openai/models-list","kind":"Trial","result":{}}\n')
+    log.write_bytes(
+        b'{"code":"other","started":"before"}\n{"key":"mo-empty/openai/models-list","kind":"Trial","result":{}}\n'
+    )
     made = prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
     assert made.sensitivity == (1, 1)
-    assert log.read_bytes().splitlines()[0] == prove.fingerprint().encode()
+    assert json.loads(log.read_bytes().splitlines()[0]) == {
+        "code": prove.fingerprint(),
+        "started": made.started,
+    }
+    assert made.started != "before"
+
+
+@pytest.mark.parametrize(
+    "name", ["langchain-core", "pydantic", "orjson", "h11", "jsonschema", "openai", "uvicorn"]
+)
+def test_another_version_of_a_library_is_other_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, here = prove.version, prove.fingerprint()
+    monkeypatch.setattr(prove, "version", lambda one: "0.0.other" if one == name else said(one))
+    assert prove.fingerprint.__wrapped__() != here
+
+
+def test_another_python_is_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = prove.fingerprint()
+    monkeypatch.setattr(prove.platform, "python_version", lambda: "3.99.0")
+    assert prove.fingerprint.__wrapped__() != here
+
+
+def test_a_process_with_other_code_is_refused_and_its_result_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "fingerprint", lambda: "edited since")
+    with pytest.raises(CodeChangedError, match=r"changed while it was being proved\. Run `likewise prove`"):
+        prove.prove(tasks(["mo-empty"]), tmp_path, 1, lambda _: None, is_complete=False)
+    assert len((tmp_path / "trials.jsonl").read_bytes().splitlines()) == 1
 
 
 # --- files and the command ---
 
 
 def test_a_proof_is_what_its_schema_says_and_is_read_again(tmp_path: Path) -> None:
-    made = proof(trial(), mutated=[MutatedAnswer("a", 1, [])])
+    made = proof(trial(), trial(unjudged=[UNJUDGED]), mutated=[MutatedAnswer("a", 1, [])])
     save(made, tmp_path)
     Draft202012Validator(json_schema()).validate(json.loads((tmp_path / "proof.json").read_bytes()))
     assert load(tmp_path) == made
@@ -245,9 +302,20 @@ def test_a_folder_without_a_proof_is_told(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_keys_of_a_file_that_is_no_proof_do_not_act_on_the_terminal(tmp_path: Path) -> None:
+    made = json.loads(save(proof(), tmp_path).read_bytes())
+    made["environment"]["clients"] = {"\x1b[2J" + "x" * 100: 1}
+    (tmp_path / "proof.json").write_text(json.dumps(made))
+    with pytest.raises(RunFolderError) as told:
+        load(tmp_path)
+    assert "environment.clients.␛[2Jxxx" in str(told.value)
+    assert "more characters" in str(told.value)
+    assert "\x1b" not in str(told.value)
+
+
 def test_the_page_stands_alone_and_says_the_figures() -> None:
     page = render(proof(trial(), trial(id="sc-role-missing", sentence="No delta has the role <script>.")))
-    assert "2 of 2 faults caught" in page
+    assert "2 of 2 faults caught, 2 of them at level spec" in page
     assert "<script>." not in page
     assert not re.search(r'(?:src|href)="(?!#)', page)
 
@@ -255,7 +323,11 @@ def test_the_page_stands_alone_and_says_the_figures() -> None:
 def test_the_command_proves_and_writes(tmp_path: Path) -> None:
     result = likewise("prove", "mo-empty", "keep-alives", "--out", "out", "--jobs", "1", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "1 of 1 faults caught, 0 false alarms in 2 legal trials." in result.stdout
+    assert (
+        "1 of 1 faults caught, 1 of them at level spec and 0 by a recommendation alone; "
+        "0 false alarms in 2 legal trials, 0 of which get a recommendation "
+        "and 0 of which leave a rule unjudged."
+    ) in " ".join(result.stdout.split())
     assert "✓ mo-empty: models.not-empty (raw, openai)" in result.stdout
     kept = load(tmp_path / "out")
     assert (kept.is_complete, [one.state for one in kept.trials]) == (False, ["caught", "quiet", "quiet"])
