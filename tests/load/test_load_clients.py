@@ -19,7 +19,7 @@ from harness.endpoint.fast import FastSettings, running
 from harness.endpoint.fast_answers import Failure
 from harness.load.clients import clients
 from harness.load.received import Due
-from harness.load.record import Outcome, RequestRecord
+from harness.load.record import Outcome, RequestRecord, decode, encode
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
 from harness.wire.limits import Limits
@@ -124,6 +124,49 @@ def test_what_is_no_http_is_told() -> None:
     with server(says(b"SSH-2.0-OpenSSH_9.9\r\n")) as base_url:
         (record,) = _ask(base_url, "raw")
     assert record.outcome is Outcome.NOT_HTTP
+
+
+_KEY = "sk-do/not-show-me-0123456789"
+
+
+def _echo(status: int, media_type: str, body: bytes) -> bytes:
+    start = f"HTTP/1.1 {status} Said\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return start.encode() + body
+
+
+@pytest.mark.parametrize("client", clients())
+@pytest.mark.parametrize("padding", [0, 180, 190])
+@pytest.mark.parametrize("status", [200, 401])
+@pytest.mark.parametrize("form", ["json", "text", "event"])
+def test_a_key_that_the_endpoint_echoes_is_in_no_record(
+    client: str, padding: int, status: int, form: str
+) -> None:
+    said = "x" * padding + _KEY
+    error = orjson.dumps({"error": {"message": said, "type": "invalid_request_error"}})
+    answers = {
+        "json": _echo(status, "application/json", error),
+        "text": _echo(status, "text/plain", said.encode()),
+        "event": _echo(status, "text/event-stream", b"data: " + error + b"\n\n"),
+    }
+    with server(says(answers[form])) as base_url:
+        user = clients()[client](Connection(base_url, "m", _KEY, limits=_LIMITS))()
+        try:
+            record = user.perform(Due(0, _REQUEST), Mode.STREAM).answered().record
+        finally:
+            user.close()
+    assert not record.is_ok
+    assert record.detail
+    assert _KEY[:4] not in record.detail
+    assert len(record.detail) <= 200
+
+
+@pytest.mark.parametrize("client", clients())
+def test_half_a_character_in_an_error_can_be_written(client: str) -> None:
+    event = b'data: {"error":{"message":"no \\ud800"}}\n\n'
+    with server(says(_echo(200, "text/event-stream", event))) as base_url:
+        (record,) = _ask(base_url, client)
+    assert not record.is_ok
+    assert decode(encode(record)) == record
 
 
 _EVENTS = (
