@@ -134,17 +134,18 @@ def make_alone(
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
         users = _users(job)
         runner.start(users, spawn_rate=max(users, 1))
-        deadline_s = _HEAD_START_S + job.duration_s + job.timeout_s
-        while not session.is_over.is_set() and not stop.is_set() and _elapsed_s(session) < deadline_s:
+        while not session.is_over.is_set() and not stop.is_set() and not session.is_at_deadline:
             gevent.wait([session.is_over, stop], timeout=1, count=1)
-            on_progress(Progress(_elapsed_s(session), session.in_flight, 1, session.tally))
-        return _ended(session, runner, is_complete=session.is_over.is_set() and not stop.is_set())
+            on_progress(Progress(session.elapsed_s, session.in_flight, 1, session.tally))
+        return _ended(session, runner, is_complete=not stop.is_set())
 
 
 def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
-    ended_s, cpu_share = _elapsed_s(session), session.cpu_share
-    session.finish()
-    runner.quit()
+    ended_s, cpu_share = session.elapsed_s, session.cpu_share
+    try:
+        session.finish()
+    finally:
+        runner.quit()
     workers = [Worker("1", _requests(session.tally))]
     users = None if session.is_open else _users(session.job)
     return Made(session.tally, users, workers, cpu_share, is_complete, ended_s)
@@ -152,10 +153,6 @@ def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
 
 def _requests(tally: Tally) -> int:
     return sum(tally.outcomes.values()) + tally.outside
-
-
-def _elapsed_s(session: Session) -> float:
-    return (time.monotonic_ns() - session.tally.started_ns) / NS
 
 
 def _users(job: Job) -> int:
@@ -236,8 +233,7 @@ class Master:
             sent = {"job": job.to_json(), "worker": part.index, "workers": len(ids)}
             self._runner.send_message(_JOB, sent, client_id)
         self._wait_for(lambda part: part.is_ready, _CONNECT_S, stop)
-        if self._error:
-            raise NothingJudgedError(f"A worker can't make load: {self._error}", "Mend it there.")
+        self._refuse_trouble()
         self._runner.send_message(_BEGIN, {"in_s": _HEAD_START_S})
         self._environment.host = job.base_url
         users = len(ids) if job.is_open else _users(job)
@@ -247,12 +243,13 @@ class Master:
             stop.wait(1)
             elapsed_s = (time.monotonic_ns() - began_ns) / NS
             on_progress(self._progress(job, elapsed_s))
-            if elapsed_s > job.duration_s + job.timeout_s:
+            if elapsed_s > job.duration_s + job.timeout_s + _SILENCE_S:
                 break
         ended_s = (time.monotonic_ns() - began_ns) / NS
         is_complete = self._all(lambda part: part.is_done and not part.has_died)
         self._runner.stop()
         self._wait_for(lambda part: part.is_done, 5, Event())
+        self._refuse_trouble()
         parts = self._parts.values()
         workers = [
             Worker(str(part.index + 1), 0 if part.tally is None else _requests(part.tally), part.has_died)
@@ -260,6 +257,10 @@ class Master:
         ]
         busiest = max(part.cpu_share for part in parts)
         return Made(self._merged(job), None if job.is_open else users, workers, busiest, is_complete, ended_s)
+
+    def _refuse_trouble(self) -> None:
+        if self._error:
+            raise NothingJudgedError(f"A worker can't make load: {self._error}", "Mend it there.")
 
     def quit(self) -> None:
         """End the workers and the page."""
@@ -279,6 +280,7 @@ class Master:
 
     def _on_done(self, msg: Any, **more: object) -> None:
         self._on_tally(msg, **more)
+        self._error = self._error or msg.data["error"]
         if msg.node_id in self._parts:
             self._parts[msg.node_id].is_done = True
 
@@ -374,11 +376,14 @@ def _key(job: Job, environ: Mapping[str, str]) -> str:
 
 def _report(runner: WorkerRunner, session: Session) -> None:
     """Tell the master each second how it stands, and at the end what came of it."""
-    while not session.is_over.wait(1):
+    while not session.is_over.wait(1) and not session.is_at_deadline:
         runner.send_message(_TALLY, _told(session))
-    told = _told(session)
-    session.finish()
-    runner.send_message(_DONE, {**told, "tally": session.tally.to_json()})
+    told, error = _told(session), ""
+    try:
+        session.finish()
+    except LikewiseError as trouble:
+        error = trouble.happened
+    runner.send_message(_DONE, {**told, "tally": session.tally.to_json(), "error": error})
 
 
 def _told(session: Session) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -87,6 +88,49 @@ def test_an_open_loop_asks_on_time_and_counts_the_waiting(tmp_path: Path) -> Non
     waited = [record for record in records if record.ended_ns - record.due_ns > 400_000_000]
     assert len(waited) >= 20
     assert max(_in_flight(records)) <= 4
+
+
+def test_what_has_no_answer_when_the_time_is_over_has_timed_out(tmp_path: Path) -> None:
+    """A server that takes a second for each request keeps nobody waiting unseen."""
+    with running(FastSettings(tokens=2, first_token_ms=1000)) as base_url:
+        arguments = ("--arrivals", "constant:10", "--cap", "1", "--duration", "2", "--timeout", "1.5")
+        code, _, err = _load(base_url, tmp_path / "run", *arguments, "--slo", "errors<1%")
+    assert (code, err) == (_expected(tmp_path / "run", 1), "")
+    records = _records(tmp_path / "run")
+    outcomes = _told(tmp_path / "run")["clients"][0]["outcomes"]
+    assert [record.ordinal for record in records] == list(range(20))
+    assert outcomes["ok"] + outcomes["timeout"] == 20
+    assert outcomes["timeout"] >= 15
+    assert all(record.start_ns == record.ended_ns for record in records[10:])
+
+
+def test_workers_tell_of_what_has_no_answer_too(tmp_path: Path) -> None:
+    with running(FastSettings(tokens=2, first_token_ms=1000)) as base_url:
+        arguments = ("--arrivals", "constant:10", "--cap", "2", "--duration", "2", "--timeout", "1.5")
+        _, _, err = _load(base_url, tmp_path / "run", *arguments, "--processes", "2")
+    assert err == ""
+    assert [record.ordinal for record in _records(tmp_path / "run")] == list(range(20))
+    assert sum(_told(tmp_path / "run")["clients"][0]["outcomes"].values()) == 20
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_full_disk_ends_the_run_in_a_sentence(processes: str, fast: str, tmp_path: Path) -> None:
+    load = ("--arrivals", "users:8", "--duration", "60", "--processes", processes)
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", "run")
+    child = subprocess.Popen(
+        [*_COMMAND, "load", *target, *_SHORT, *load],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    out, err = child.communicate(timeout=50)
+    assert child.returncode in (2, 3)
+    assert "can't be written (File too large)" in err
+    assert "Traceback" not in err
+    assert out == ""
 
 
 def _in_flight(records: list[RequestRecord]) -> Iterator[int]:
