@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from harness.errors import LikewiseError, NothingJudgedError, UsageError, writing
+from harness.errors import INTERRUPTED, LikewiseError, NothingJudgedError, UsageError, writing
 
 if TYPE_CHECKING:
     from harness.check import Settings
@@ -30,9 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
 
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Check this address, without a file.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="The model to ask there.")]

@@ -197,10 +197,35 @@ def test_ctrl_c_keeps_what_was_measured(fast: str, tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     run = _told(folder)
+    assert child.returncode == 130
     assert "Traceback" not in err
     assert out.startswith("First output after ")
     assert not run["is_complete"]
     assert run["clients"][0]["requests"] == len(_records(folder)) > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--sweep", "1,2,4"), "0 levels of load"),
+        (("--find-max", "errors<1%"), "The search was interrupted: no level was measured."),
+    ],
+)
+def test_ctrl_c_ends_a_curve_and_leaves_out_the_level_it_cut_short(
+    asked: tuple[str, ...], said: str, fast: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", str(folder))
+    load = ("--arrivals", "users:1", "--duration", "60", "--format", "html,markdown,llmd", *asked)
+    child = _start("load", *target, "--quiet", *load, cwd=tmp_path)
+    _wait_for(lambda: any(read(folder)))
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    run = _told(folder)
+    assert (child.returncode, err) == (130, "")
+    assert out.startswith(said)
+    assert not run["is_complete"]
+    assert run["curve"]["steps"] == []
 
 
 def test_a_run_that_was_killed_is_reported_from_its_requests(fast: str, tmp_path: Path) -> None:
