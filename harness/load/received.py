@@ -126,6 +126,8 @@ class Taken:
             outcome, detail = Outcome.CLIENT_ERROR, seen.raised
         is_whole = received.end is End.COMPLETE and arrived
         head = received.head
+        # One read without a stamp is enough for nobody to know how late the times of this request are.
+        is_kernels = received.ahead_ns is not None and all(stamp for _, stamp, _ in received.reads)
         late_ns = [read[0] - arrived_ns for read, arrived_ns in zip(received.reads, arrived, strict=True)]
         record = RequestRecord(
             due.ordinal,
@@ -153,8 +155,8 @@ class Taken:
             cached_tokens=reading.usage.cached_tokens,
             status=head.status if head else None,
             detail=self._shown(detail),
-            clock="read" if received.ahead_ns is None else "kernel",
-            late_ns=None if received.ahead_ns is None else max(late_ns, default=None),
+            clock="kernel" if is_kernels else "read",
+            late_ns=max(late_ns, default=None) if is_kernels else None,
             worker=due.worker,
         )
         return Answered(record, self.request, header_pairs(raw, head) if head else (), body, pieces)

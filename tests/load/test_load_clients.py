@@ -204,12 +204,11 @@ def test_the_end_of_a_chunked_body_may_come_in_pieces() -> None:
         for piece in (start + chunks[:-5], b"0", b"\r", b"\n\r", b"\n"):
             connection.sendall(piece)
             time.sleep(0.01)
-        time.sleep(1)
+        connection.recv(1)  # the connection stands: only the last chunk says that the answer is over
 
     with server(drips) as base_url:
         (record,) = _ask(base_url, "raw")
     assert record.outcome is Outcome.OK
-    assert record.ended_ns - record.start_ns < 900_000_000
 
 
 @contextmanager
@@ -252,10 +251,28 @@ def test_the_kernels_times_are_had_over_tls_too(tmp_path: Path, monkeypatch: pyt
     with _tls_server(tmp_path, monkeypatch) as base_url:
         first, second = _ask(base_url, "raw", times=2)
     assert [first.outcome, second.outcome] == [Outcome.OK, Outcome.OK]
-    assert first.clock == second.clock
     assert first.connected_ns is not None
-
     assert second.connected_ns is None
+    assert first.clock == second.clock
+    if first.clock == "read":
+        pytest.skip("this system's kernel gives no times")
+    assert first.late_ns is not None
+    assert second.late_ns is not None
+
+
+@pytest.mark.parametrize("unstamped", [0, 1, 2])
+def test_one_read_without_the_kernels_time_makes_the_clock_the_readers(unstamped: int) -> None:
+    with running(FastSettings(tokens=5, first_token_ms=20, inter_token_ms=5)) as base_url:
+        user = clients()["raw"](Connection(base_url, "standin-fast", "key", limits=_LIMITS))()
+        taken = user.perform(Due(0, _REQUEST), Mode.STREAM)
+        user.close()
+    assert taken.received is not None
+    if taken.answered().record.clock == "read":
+        pytest.skip("this system's kernel gives no times")
+    reads = list(taken.received.reads)
+    reads[unstamped] = (reads[unstamped][0], b"", reads[unstamped][2])
+    record = replace(taken, received=replace(taken.received, reads=reads)).answered().record
+    assert (record.outcome, record.clock, record.late_ns) == (Outcome.OK, "read", None)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
