@@ -231,6 +231,7 @@ def _job(target: Target, settings: LoadSettings, client: str) -> Job:
         timeout_s=settings.timeout_s,
         objectives=[str(objective) for objective in settings.search or settings.objectives],
         is_judged=settings.is_judged,
+        waivers=target.waivers,
     )
 
 

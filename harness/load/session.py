@@ -35,6 +35,8 @@ _BATCH = 50
 _BACKLOG = 5000
 """How many answers may wait to be read before reading them goes before everything else."""
 
+_OPENED_AHEAD = 32
+"""How many clients an open loop without users has ready before it begins."""
 
 _GC_THRESHOLD = 100_000
 """How many more objects there must be before cycles are looked for: streams under way make many, and none."""
@@ -170,8 +172,9 @@ class Session:
         endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, limits)
         self._open: OpenClient = clients()[job.client](endpoint)
         self._workload: Workload = job.workload
-        judge = Judge(waivers_of(job.dialect)) if job.is_judged else None
+        judge = Judge((*waivers_of(job.dialect), *job.waivers)) if job.is_judged else None
         self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge, self.is_over)
+        self._cap = None if job.cap is None else max(1, share_.of(job.cap))
         self._idle: list[LoadClient] = []
         self._queue: deque[Due] = deque()
         self._unanswered: dict[int, tuple[Due, int]] = {}
@@ -256,11 +259,19 @@ class Session:
                 worker=due.worker,
             )
 
-    # --- closed loop ---
-
     def prepare(self, users: int) -> None:
-        """Open this process's part of so many users' clients: an SDK takes its time to build one."""
-        self._idle = [self._open() for _ in range(self.share.of(users))]
+        """Open the clients of this process's part of so many users: an SDK takes its time to build one.
+
+        An open loop has as many as may be in flight, up to `_OPENED_AHEAD`, and opens more as it needs them.
+        """
+        wanted = self.share.of(users)
+        if self.is_open:
+            wanted = _OPENED_AHEAD if self._cap is None else min(self._cap, _OPENED_AHEAD)
+        for _ in range(wanted):
+            self._idle.append(self._open())
+            gevent.sleep(0)  # a worker has to answer its master meanwhile
+
+    # --- closed loop ---
 
     def open_client(self) -> LoadClient:
         """A client for a user of its own."""
@@ -290,7 +301,6 @@ class Session:
         job, schedule = self.job, self.job.schedule
         if isinstance(schedule, ClosedLoop):
             raise TypeError("a closed loop has users and no due times")
-        cap = None if job.cap is None else max(1, self.share.of(job.cap))
         mine = share(arrivals(schedule, job.seed, job.duration_s), self.share.worker, self.share.workers)
         for arrival in mine:
             request = self._workload.request(
@@ -304,9 +314,10 @@ class Session:
             self._sleep_until(due_ns)
             if self._is_stopped:
                 break
-            due = Due(arrival.ordinal, request, due_ns, time.monotonic_ns(), self.share.worker)
-            if cap is not None and self.in_flight >= cap:
-                self._queue.append(due)
+            due = Due(arrival.ordinal, request, due_ns, worker=self.share.worker)
+            if self._cap is not None and self.in_flight >= self._cap:
+                # what lies between now and its start is waiting; without it, it is the generator's lateness
+                self._queue.append(replace(due, woke_ns=time.monotonic_ns()))
             else:
                 self.in_flight += 1
                 self._serving.spawn(self._serve, due)

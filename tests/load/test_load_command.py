@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -117,15 +116,8 @@ def test_workers_tell_of_what_has_no_answer_too(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_run_in_a_sentence(processes: str, fast: str, tmp_path: Path) -> None:
     load = ("--arrivals", "users:8", "--duration", "60", "--processes", processes)
     target = ("--base-url", fast, "--model", "standin-fast", "--out", "run")
-    child = subprocess.Popen(
-        [*_COMMAND, "load", *target, *_SHORT, *load],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
-        cwd=tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
-    )
+    child = _start("load", *target, *_SHORT, *load, cwd=tmp_path)
+    psutil.Process(child.pid).rlimit(psutil.RLIMIT_FSIZE, (10_000, 10_000))  # its workers inherit it
     out, err = child.communicate(timeout=50)
     assert child.returncode in (2, 3)
     assert "can't be written (File too large)" in err
@@ -283,6 +275,9 @@ def test_no_load_goes_to_a_target_that_fails_one_request(failure: Failure, said:
         (("--slo", "speed<5"), "speed"),
         (("--clients", "curl"), "curl"),
         (("--duration", "2"), "nothing to measure"),
+        (("--duration", "inf"), "has an end"),
+        (("--timeout", "nan"), "has an end"),
+        (("--master", "1", "--processes", "2"), "Leave out --processes"),
         (("--sweep", "1", "--find-max", "errors<1%"), "not both"),
         (("--worker", "--master-port", "70000"), "65535"),
     ],
@@ -294,6 +289,31 @@ def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, 
     assert said in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_page_whose_port_is_taken_is_one_clear_sentence(fast: str, tmp_path: Path) -> None:
+    port = fast.rpartition(":")[2].partition("/")[0]
+    code, out, err = _load(fast, tmp_path / "run", "--web", port)
+    assert (code, out) == (2, "")
+    assert "Choose another --web." in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("RawUser",), "There is no --host."),
+        (("RawUser", "--host", "http://127.0.0.1:9/v1", "--workload", "nonsuch"), "nonsuch"),
+        (("RawUser", "--host", "http://127.0.0.1:9/v1", "--api-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY"),
+    ],
+)
+def test_a_plain_locust_takes_bad_input_as_one_clear_sentence(arguments: tuple[str, ...], said: str) -> None:
+    command = [sys.executable, "-m", "locust", "-f", str(_ROOT / "loadtests" / "locustfile.py"), "--headless"]
+    environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environ, timeout=60)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_plain_locust_shows_first_tokens_under_clear_names(fast: str, tmp_path: Path) -> None:
