@@ -55,6 +55,6 @@ class SdkClient:
 
 def sdk_client(name: str, endpoint: Endpoint, use: Callable[[httpx2.Client], Use]) -> SdkClient:
     """A client for one user; `use` is given the HTTP client to build on."""
-    tap = Tap()
+    tap = Tap(endpoint.limits.total_s)
     http = client(tap, endpoint)
     return SdkClient(name, endpoint, tap, http, use(http), secret_of(endpoint))

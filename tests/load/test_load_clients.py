@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -118,6 +119,16 @@ def test_silence_ends_in_a_timeout(client: str) -> None:
     with running(FastSettings(first_token_ms=2000)) as base_url:
         (record,) = _ask(base_url, client, limits=limits)
     assert record.outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize("client", clients())
+def test_an_answer_that_trickles_ends_in_a_timeout(client: str) -> None:
+    """No read is silent for long, and the whole takes longer than a request may."""
+    limits = replace(_LIMITS, silence_s=0.4, total_s=0.4)
+    with running(FastSettings(tokens=1000, inter_token_ms=20)) as base_url:
+        (record,) = _ask(base_url, client, limits=limits)
+    assert record.outcome is Outcome.TIMEOUT
+    assert len(record.arrivals_ns) < 1000
 
 
 def test_what_is_no_http_is_told() -> None:
@@ -273,6 +284,35 @@ def test_one_read_without_the_kernels_time_makes_the_clock_the_readers(unstamped
     reads[unstamped] = (reads[unstamped][0], b"", reads[unstamped][2])
     record = replace(taken, received=replace(taken.received, reads=reads)).answered().record
     assert (record.outcome, record.clock, record.late_ns) == (Outcome.OK, "read", None)
+
+
+@contextmanager
+def _resets_in_the_handshake() -> Iterator[str]:
+    """A server that accepts, reads nothing and resets the connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def test_a_connection_that_is_reset_in_the_handshake_is_no_connection() -> None:
+    """Sooner or later the reset is there before the first message of the handshake goes out."""
+    with _resets_in_the_handshake() as base_url:
+        records = _ask(base_url, "raw", times=100)
+    assert {record.outcome for record in records} == {Outcome.UNREACHABLE}
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
