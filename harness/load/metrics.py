@@ -2,8 +2,8 @@
 
 A tally is one client's. Latencies are those of requests that succeeded and were due in the measured window,
 which lies between warm-up and cool-down; every share has all requests of the window beneath it, failures as
-well. Throughput, of good requests too, counts what arrived within the window. Tallies of workers merge exactly, as all that they
-hold are whole numbers; their times count from each machine's own start.
+well. Throughput, of good requests too, counts what arrived within the window. Tallies of workers merge
+exactly, as all that they hold are whole numbers; their times count from each machine's own start.
 
     ttft_ms            due → first output (reasoning, content, refusal or tool call): what a user waits
     ttft_from_send_ms  request sent → first output: what the endpoint takes
@@ -385,8 +385,8 @@ class Measurement:
     """How far the figures can be trusted, and why a run is not valid.
 
     `clock` says whose arrival times they are: the kernel's, the reader's, or mixed. `error_ms` bounds the
-    error of the arrival times of 99 % of the requests, None where nothing can tell; `cpu_share` is how much of its core the
-    busiest process of the generator used up.
+    error of the arrival times of 99 % of the requests, None where nothing can tell; `cpu_share` is how much
+    of its core the busiest process of the generator used up.
     """
 
     clock: str
@@ -570,11 +570,11 @@ def _trust(error_ms: float | None, late: Histogram, cpu_share: float | None) -> 
     left = f"The generator was late by {p50_ms:.2f} ms (p50) and {p99_ms:.2f} ms (p99){used}."
     if error_ms is None:
         return (
-            f"{left} Not all arrivals are the kernel's: those of the client's own read are late by as much as "
-            "it was busy; by how much is not known."
+            f"{left} Not all arrivals are the kernel's: those of the client's own read are late by as much "
+            "as it was busy; by how much is not known."
         )
     return (
         f"{left} Arrivals are the kernel's. In 99 % of the requests no bytes lay unread for longer than "
-        f"{error_ms:.2f} ms, and none of their arrivals can be wrong by more than that. Percentiles are exact "
-        "to 0.1 %."
+        f"{error_ms:.2f} ms, and none of their arrivals can be wrong by more than that. Percentiles are "
+        "exact to 0.1 %."
     )
