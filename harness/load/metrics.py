@@ -519,12 +519,12 @@ def _moment(tally: Tally, number: int, cell: Cell) -> Moment:
         errors_per_s=cell.failed / cell_s,
         tokens_per_s=cell.tokens / cell_s,
         in_flight=cell.busy_ns / _NS_A_SECOND / cell_s,
-        ttft_p50_ms=_quantile_ms(cell.ttft_ticks, 0.5),
-        ttft_p95_ms=_quantile_ms(cell.ttft_ticks, 0.95),
+        ttft_p50_ms=quantile_ms(cell.ttft_ticks, 0.5),
+        ttft_p95_ms=quantile_ms(cell.ttft_ticks, 0.95),
     )
 
 
-def _quantile_ms(ticks: Counter[int], share: float) -> float | None:
+def quantile_ms(ticks: Counter[int], share: float) -> float | None:
     wanted, seen = share * ticks.total(), 0
     for value, count in sorted(ticks.items()):
         seen += count
