@@ -525,6 +525,7 @@ def _moment(tally: Tally, number: int, cell: Cell) -> Moment:
 
 
 def quantile_ms(ticks: Counter[int], share: float) -> float | None:
+    """The value in ms at a share of counted microseconds; None of nothing."""
     wanted, seen = share * ticks.total(), 0
     for value, count in sorted(ticks.items()):
         seen += count
