@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from harness.errors import LikewiseError, NothingJudgedError, UsageError, writing
+from harness.errors import INTERRUPTED, LikewiseError, NothingJudgedError, UsageError, writing
 
 if TYPE_CHECKING:
     from harness.check import Settings
@@ -30,9 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
 
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Check this address, without a file.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="The model to ask there.")]
@@ -226,6 +223,11 @@ def serve(
 ) -> None:
     """Run the reference endpoint until Ctrl-C."""
     if fast is not None:
+        if faults or dialect != "openai":
+            raise UsageError(
+                "The fast lane has neither the faults nor the dialects of the full endpoint.",
+                "Leave out --fault and --dialect, or serve without --fast; it has failure=KIND/N of its own.",
+            )
         from harness.endpoint import fast as fast_lane
         from harness.endpoint.fast_answers import MODEL
 
@@ -286,7 +288,9 @@ def load(
     worker: Annotated[bool, typer.Option("--worker", help="Make load for a master.")] = False,  # noqa: FBT002
     master_host: Annotated[str, typer.Option(help="Where the master is, or is to listen.")] = "127.0.0.1",
     master_port: Annotated[int, typer.Option(min=0, max=65535, help="Its port.")] = 5557,
-    web: Annotated[int | None, typer.Option(metavar="PORT", help="Serve Locust's own page.")] = None,
+    web: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="Serve Locust's own page.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Make load where likewise.toml names nothing.")] = False,  # noqa: FBT002
     out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
     formats: Annotated[
@@ -311,6 +315,10 @@ def load(
             dict(os.environ),
         )
         return
+    if master is not None and processes > 1:
+        raise UsageError(
+            "A master makes no load itself, by however many processes.", "Leave out --processes."
+        )
     settings = settings_of(
         workload=workload,
         arrivals=arrivals,

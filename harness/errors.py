@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 
 class LikewiseError(Exception):
     """An error that its user can mend: `happened` and `next_step` are one sentence each."""

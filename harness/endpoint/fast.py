@@ -206,7 +206,7 @@ class _Connection(asyncio.Protocol):
         """Send the token that is due and, where no time lies between them, all that follow."""
         answer, lane = sending.answer, self._lane
         inter_token_s = lane.settings.inter_token_ms / 1000
-        while sending.next_token < len(answer.tokens):
+        while sending.next_token < len(answer.tokens) and self._fd >= 0:
             token = answer.tokens[sending.next_token]
             sending.next_token += 1
             sending.sent_ns.append(time.monotonic_ns())
@@ -218,7 +218,7 @@ class _Connection(asyncio.Protocol):
         self._end(sending)
 
     def _end(self, sending: _Sending) -> None:
-        answer = sending.answer
+        answer, ended_ns = sending.answer, time.monotonic_ns()
         if answer.tail:
             self._write(answer.tail)
         if answer.has_to_reset and self._fd >= 0:
@@ -234,7 +234,7 @@ class _Connection(asyncio.Protocol):
                 "connection": self._number,
                 "received_ns": sending.received_ns,
                 "sent_ns": sending.sent_ns,
-                "ended_ns": time.monotonic_ns(),
+                "ended_ns": ended_ns,
             }
             self._lane.log.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 

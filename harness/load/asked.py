@@ -1,5 +1,6 @@
 """What the user wants of a load run, read from the words of the command line; patches and asks nothing."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ class LoadSettings:
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
+        spans_s = (self.duration_s, self.warm_up_s, self.cool_down_s, self.timeout_s)
+        if not all(map(math.isfinite, spans_s)):
+            raise UsageError(
+                "A load run has an end.", "Give --duration, --warm-up, --cool-down and --timeout in seconds."
+            )
         if self.duration_s <= self.warm_up_s + self.cool_down_s:
             raise UsageError(
                 f"Of {self.duration_s:g} s, warm-up and cool-down leave nothing to measure.",

@@ -26,7 +26,7 @@ from harness import __version__
 from harness.check import now, started
 from harness.clients import Connection as Endpoint
 from harness.clients import isolated_environment
-from harness.errors import NothingJudgedError, UsageError
+from harness.errors import INTERRUPTED, NothingJudgedError, UsageError
 from harness.load import load_run
 from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
 from harness.load.asked import LoadSettings
@@ -59,13 +59,14 @@ def load_and_report(
 ) -> int:
     """Make the load, write its reports, print what its user needs to know, and give the exit code."""
     before = None if baseline is None else load_run.load(baseline)
+    stop = Event()
     with Live(console=console, auto_refresh=False, transient=True) as display:
 
         def show(name: str, duration_s: float, progress: Progress) -> None:
             if console.is_terminal and not quiet:
                 display.update(Text(line(name, duration_s, progress)), refresh=True)
 
-        run = load(target, settings, environ, folder, show)
+        run = load(target, settings, environ, folder, show, stop)
     if before is not None:
         run = load_run.compared(run, before)
         load_run.save(run, folder)
@@ -77,7 +78,7 @@ def load_and_report(
                 console.print(f"  {name:<20} {value}", markup=False, soft_wrap=True)
         for path in paths:
             console.print(path, markup=False, soft_wrap=True)
-    return run.exit_code
+    return INTERRUPTED if stop.is_set() else run.exit_code
 
 
 def load(
@@ -86,9 +87,9 @@ def load(
     environ: Mapping[str, str],
     folder: Path,
     show: Callable[[str, float, Progress], None],
+    stop: Event,
 ) -> LoadRun:
-    """Make the load and keep the run; Ctrl-C ends it early with what there is."""
-    stop = Event()
+    """Make the load and keep the run; Ctrl-C sets `stop` and ends it early with what there is."""
     began = now()
     with ExitStack() as stack:
         stack.enter_context(_stopped_by_ctrl_c(stop))
@@ -120,7 +121,7 @@ Make = Callable[[Job], Made]
 
 def _measured(run: LoadRun, settings: LoadSettings, jobs: Sequence[Job], make: Make, stop: Event) -> LoadRun:
     if settings.search or settings.levels:
-        return _curve(run, settings, jobs[0], make)
+        return _curve(run, settings, jobs[0], make, stop)
     made = [make(job) for job in jobs if not stop.is_set()]
     told = [_figures(one) for one in made]
     return replace(
@@ -148,17 +149,25 @@ def _figures(made: Made) -> ClientFigures:
     return figures(made.tally, until_s=until_s, cpu_share=made.cpu_share, users=made.users)
 
 
-def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make) -> LoadRun:
-    """Measure level after level: those that were asked for, or those that a search wants."""
+def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make, stop: Event) -> LoadRun:
+    """Measure level after level: those that were asked for, or those that a search wants.
+
+    A level that is interrupted says nothing of what the endpoint does at it, and is left out.
+    """
     schedule = parse_schedule(settings.schedule)
     is_whole = isinstance(schedule, ClosedLoop)
     last: list[Made] = []
 
-    def measure(level: float) -> ClientFigures:
+    def measure(level: float) -> ClientFigures | None:
+        if stop.is_set():
+            return None
         word = word_of(at_rate(schedule, level))
         step = replace(job, arrivals=word, run_id=f"{job.run_id}-{len(last)}")
-        last.append(make(step))
-        return _figures(last[-1])
+        made = make(step)
+        if stop.is_set():
+            return None
+        last.append(made)
+        return _figures(made)
 
     unit: load_run.LevelUnit = "users" if is_whole else "requests/s"
     if settings.search:
@@ -169,11 +178,11 @@ def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make) -> LoadRu
         curve = Curve(unit, list(steps))
     return replace(
         run,
-        is_complete=all(one.is_complete for one in last),
-        clients=[curve.steps[-1].figures],
-        timeline=timeline(last[-1].tally),
+        is_complete=not stop.is_set() and all(one.is_complete for one in last),
+        clients=[step.figures for step in curve.steps[-1:]],
+        timeline=[moment for one in last[-1:] for moment in timeline(one.tally)],
         curve=curve,
-        workers=last[-1].workers,
+        workers=[worker for one in last[-1:] for worker in one.workers],
         notes=[note for one in last for note in _notes(one)],
     )
 
@@ -222,6 +231,7 @@ def _job(target: Target, settings: LoadSettings, client: str) -> Job:
         timeout_s=settings.timeout_s,
         objectives=[str(objective) for objective in settings.search or settings.objectives],
         is_judged=settings.is_judged,
+        waivers=target.waivers,
     )
 
 

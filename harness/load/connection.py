@@ -199,26 +199,20 @@ class Connection:
             except ssl.SSLError as error:
                 self.close()
                 raise UnreachableError(f"TLS: {error.reason or error}") from None
-            self._send_raw(self._outgoing.read())
-            if done:
-                return
-            self._read_for_handshake(timeout_s)
-
-    def _send_raw(self, data: bytes) -> None:
-        if data:
-            self._sock.send(data)
-
-    def _read_for_handshake(self, timeout_s: float) -> None:
-        try:
-            green.wait_read(self._sock.fileno(), timeout_s)
-            data = self._sock.recv(_READ_SIZE)
-        except OSError as error:
-            self.close()
-            raise UnreachableError(f"TLS: {error}") from None
-        if not data:
-            self.close()
-            raise UnreachableError("TLS: the connection ended in the handshake")
-        self._incoming.write(data)
+            try:
+                if data := self._outgoing.read():
+                    self._sock.send(data)
+                if done:
+                    return
+                green.wait_read(self._sock.fileno(), timeout_s)
+                data = self._sock.recv(_READ_SIZE)
+            except OSError as error:
+                self.close()
+                raise UnreachableError(f"TLS: {error}") from None
+            if not data:
+                self.close()
+                raise UnreachableError("TLS: the connection ended in the handshake")
+            self._incoming.write(data)
 
 
 class _Reader:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from harness.load.job import NS, Job
 from harness.load.load_run import Worker
 from harness.load.metrics import Tally
 from harness.load.record import RequestRecord
+from harness.load.record_log import forget
 from harness.load.session import Session, Share
 from harness.target import PLACEHOLDER_KEY, key_of
 
@@ -36,8 +37,12 @@ _JOB, _READY, _BEGIN, _TALLY, _DONE = (
 WORKER_KEY = "LIKEWISE_WORKER_KEY"
 """The variable in which workers on the master's own machine get the key that it has resolved."""
 
+_PAGE_HOST = "127.0.0.1"
 _HEAD_START_S = 0.3
 _CONNECT_S = 60
+_READY_S = 300
+"""How long workers may take to open their users' clients."""
+
 _SILENCE_S = 10
 """How long a worker may be silent before it counts as dead."""
 
@@ -134,17 +139,18 @@ def make_alone(
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
         users = _users(job)
         runner.start(users, spawn_rate=max(users, 1))
-        deadline_s = _HEAD_START_S + job.duration_s + job.timeout_s
-        while not session.is_over.is_set() and not stop.is_set() and _elapsed_s(session) < deadline_s:
+        while not session.is_over.is_set() and not stop.is_set() and not session.is_at_deadline:
             gevent.wait([session.is_over, stop], timeout=1, count=1)
-            on_progress(Progress(_elapsed_s(session), session.in_flight, 1, session.tally))
-        return _ended(session, runner, is_complete=session.is_over.is_set() and not stop.is_set())
+            on_progress(Progress(session.elapsed_s, session.in_flight, 1, session.tally))
+        return _ended(session, runner, is_complete=not stop.is_set())
 
 
 def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
-    ended_s, cpu_share = _elapsed_s(session), session.cpu_share
-    session.finish()
-    runner.quit()
+    ended_s, cpu_share = session.elapsed_s, session.cpu_share
+    try:
+        session.finish()
+    finally:
+        runner.quit()
     workers = [Worker("1", _requests(session.tally))]
     users = None if session.is_open else _users(session.job)
     return Made(session.tally, users, workers, cpu_share, is_complete, ended_s)
@@ -152,10 +158,6 @@ def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
 
 def _requests(tally: Tally) -> int:
     return sum(tally.outcomes.values()) + tally.outside
-
-
-def _elapsed_s(session: Session) -> float:
-    return (time.monotonic_ns() - session.tally.started_ns) / NS
 
 
 def _users(job: Job) -> int:
@@ -169,9 +171,10 @@ def _page(environment: Any, port: int | None) -> Iterator[None]:
     if port is None:
         yield
         return
+    _check_port(_PAGE_HOST, port, "--web")
     # the page looks for options of Locust's own in the command line, and ends the process over any other
     sys.argv = sys.argv[:1]
-    page = environment.create_web_ui("127.0.0.1", port)
+    page = environment.create_web_ui(_PAGE_HOST, port)
     try:
         yield
     finally:
@@ -193,7 +196,8 @@ class _Part:
     is_done: bool = False
     is_complete: bool = False
     has_died: bool = False
-    heard_ns: int = field(default_factory=time.monotonic_ns)
+    heard_ns: int | None = None
+    """When it was last heard of since it began; None before: opening clients for many users takes long."""
 
 
 class Master:
@@ -201,7 +205,7 @@ class Master:
 
     def __init__(self, workers: int, host: str, port: int, web: int | None) -> None:
         """Listen for workers; raises UsageError where that can't be done."""
-        _check_port(host, port)
+        _check_port(host, port, "--master-port")
         self._environment = LoadEnvironment(user_classes=[LoadUser])
         self._runner: MasterRunner = self._environment.create_master_runner(host, port)
         self._workers = workers
@@ -209,6 +213,7 @@ class Master:
         self._error = ""
         for message, listener in ((_READY, self._on_ready), (_TALLY, self._on_tally), (_DONE, self._on_done)):
             self._runner.register_message(message, listener)
+        self._environment.events.worker_connect.add_listener(self._on_connect)  # type: ignore[no-untyped-call]  # Locust's
         self._page = ExitStack()
         self._page.enter_context(_page(self._environment, web))
 
@@ -231,28 +236,34 @@ class Master:
     def make(self, job: Job, on_progress: OnProgress, stop: Event) -> Made:
         """Make the load of a job; a worker that dies on the way leaves what it had told."""
         ids = sorted(client.id for client in self._runner.clients.ready)[: self._workers]
+        for surplus in [client_id for client_id in self._runner.clients if client_id not in ids]:
+            self._send_home(surplus)
         self._parts = {client_id: _Part(index) for index, client_id in enumerate(ids)}
         for client_id, part in self._parts.items():
             sent = {"job": job.to_json(), "worker": part.index, "workers": len(ids)}
             self._runner.send_message(_JOB, sent, client_id)
-        self._wait_for(lambda part: part.is_ready, _CONNECT_S, stop)
-        if self._error:
-            raise NothingJudgedError(f"A worker can't make load: {self._error}", "Mend it there.")
-        self._runner.send_message(_BEGIN, {"in_s": _HEAD_START_S})
+        self._wait_for(lambda part: part.is_ready, _READY_S, stop)
+        if not stop.is_set() and not self._all(lambda part: part.is_ready):
+            self._error = self._error or f"it was not ready within {_READY_S} s."
+        self._refuse_trouble()
+        for client_id, part in self._parts.items():
+            part.heard_ns = time.monotonic_ns()
+            self._runner.send_message(_BEGIN, {"in_s": _HEAD_START_S}, client_id)
         self._environment.host = job.base_url
         users = len(ids) if job.is_open else _users(job)
         self._runner.start(users, spawn_rate=users)
         began_ns = time.monotonic_ns() + round(_HEAD_START_S * NS)
-        while not stop.is_set() and not self._all(lambda part: part.is_done):
+        while not stop.is_set() and not self._error and not self._all(lambda part: part.is_done):
             stop.wait(1)
             elapsed_s = (time.monotonic_ns() - began_ns) / NS
             on_progress(self._progress(job, elapsed_s))
-            if elapsed_s > job.duration_s + job.timeout_s:
+            if elapsed_s > job.duration_s + job.timeout_s + _SILENCE_S:
                 break
         ended_s = (time.monotonic_ns() - began_ns) / NS
         is_complete = self._all(lambda part: part.is_done and not part.has_died)
         self._runner.stop()
         self._wait_for(lambda part: part.is_done, 5, Event())
+        self._refuse_trouble()
         parts = self._parts.values()
         workers = [
             Worker(str(part.index + 1), 0 if part.tally is None else _requests(part.tally), part.has_died)
@@ -261,6 +272,20 @@ class Master:
         busiest = max(part.cpu_share for part in parts)
         return Made(self._merged(job), None if job.is_open else users, workers, busiest, is_complete, ended_s)
 
+    def _on_connect(self, client_id: str, **_: object) -> None:
+        """Send a worker home that comes when the schedule is shared out: Locust would give users to it."""
+        if self._parts and client_id not in self._parts:
+            # Locust adds it to its workers right after this event
+            gevent.spawn(self._send_home, client_id)
+
+    def _send_home(self, client_id: str) -> None:
+        self._runner.send_message("quit", None, client_id)
+        self._runner.clients.pop(client_id, None)
+
+    def _refuse_trouble(self) -> None:
+        if self._error:
+            raise NothingJudgedError(f"A worker can't make load: {self._error}", "Mend it there.")
+
     def quit(self) -> None:
         """End the workers and the page."""
         self._page.close()
@@ -268,7 +293,8 @@ class Master:
 
     def _on_ready(self, msg: Any, **_: object) -> None:
         self._error = self._error or msg.data["error"]
-        self._parts[msg.node_id].is_ready = True
+        if msg.node_id in self._parts:
+            self._parts[msg.node_id].is_ready = True
 
     def _on_tally(self, msg: Any, **_: object) -> None:
         part = self._parts.get(msg.node_id)
@@ -279,6 +305,7 @@ class Master:
 
     def _on_done(self, msg: Any, **more: object) -> None:
         self._on_tally(msg, **more)
+        self._error = self._error or msg.data["error"]
         if msg.node_id in self._parts:
             self._parts[msg.node_id].is_done = True
 
@@ -287,7 +314,7 @@ class Master:
         for client_id, part in self._parts.items():
             client = self._runner.clients.get(client_id)
             is_missing = client is None or client.state == STATE_MISSING
-            is_silent = time.monotonic_ns() - part.heard_ns > _SILENCE_S * NS
+            is_silent = part.heard_ns is not None and time.monotonic_ns() - part.heard_ns > _SILENCE_S * NS
             if not part.is_done and (is_missing or is_silent):
                 part.has_died = part.is_done = part.is_ready = True
         return all(map(holds, self._parts.values()))
@@ -310,7 +337,7 @@ class Master:
         return merged
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_port(host: str, port: int, option: str) -> None:
     """Raise UsageError where nobody can listen: Locust would end the process over it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -318,8 +345,8 @@ def _check_port(host: str, port: int) -> None:
             probe.bind(("" if host == "*" else host, port))
         except (OSError, OverflowError) as error:
             raise UsageError(
-                f"The master can't listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.",
-                "Choose another --master-port.",
+                f"Nothing can listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.",
+                f"Choose another {option}.",
             ) from None
 
 
@@ -345,6 +372,9 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
         except LikewiseError as error:
             runner.send_message(_READY, {"error": error.happened})
             return
+        if not sessions and environ.get(WORKER_KEY) is None:
+            # a folder of its own, and not that of the master, who has seen to it
+            forget(folder)
         part = Share(msg.data["worker"], msg.data["workers"])
         session = Session(job, key, part, folder, _told_to(environment, job))
         session.prepare(_users(job))
@@ -353,7 +383,7 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
         runner.send_message(_READY, {"error": ""})
 
     def on_begin(msg: Any, **_: object) -> None:
-        session = sessions[0]
+        (session,) = sessions
         session.begin(time.monotonic_ns() + round(msg.data["in_s"] * NS))
         gevent.spawn(_report, runner, session)
 
@@ -374,11 +404,14 @@ def _key(job: Job, environ: Mapping[str, str]) -> str:
 
 def _report(runner: WorkerRunner, session: Session) -> None:
     """Tell the master each second how it stands, and at the end what came of it."""
-    while not session.is_over.wait(1):
+    while not session.is_over.wait(1) and not session.is_at_deadline:
         runner.send_message(_TALLY, _told(session))
-    told = _told(session)
-    session.finish()
-    runner.send_message(_DONE, {**told, "tally": session.tally.to_json()})
+    told, error = _told(session), ""
+    try:
+        session.finish()
+    except LikewiseError as trouble:
+        error = trouble.happened
+    runner.send_message(_DONE, {**told, "tally": session.tally.to_json(), "error": error})
 
 
 def _told(session: Session) -> dict[str, Any]:

@@ -176,7 +176,8 @@ class Histogram:
         return {
             "requests": self.requests,
             "total": self.total,
-            "squares": self.squares,
+            # in words, as it outgrows the 64 bits that JSON and MessagePack writers stop at
+            "squares": str(self.squares),
             "smallest": self.smallest,
             "greatest": self.greatest,
             "hdr": self._counts.encode().decode(),

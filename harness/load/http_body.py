@@ -17,6 +17,9 @@ _FIELDS = re.compile(
 )
 """What says how a body is framed."""
 
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;|\Z)")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+
 Pieces = tuple[tuple[int, int], ...]
 """The reads that made a body: when bytes arrived, and how many of the body's bytes there were after them."""
 
@@ -81,8 +84,8 @@ def header_pairs(data: bytes, head: Head) -> Headers:
 def _length(value: bytes | None) -> int | None:
     if value is None:
         return None
-    if not value.isdigit():
-        raise NotHttpError(f"its Content-Length is {value.decode('latin-1')!r}")
+    if not _LENGTH.fullmatch(value):
+        raise NotHttpError(f"its Content-Length is {value[:20].decode('latin-1')!r}")
     return int(value)
 
 
@@ -125,10 +128,10 @@ def dechunked(raw: bytes, start: int) -> Chunks:
 
 
 def _chunk_length(line: bytes) -> int:
-    try:
-        return int(line.partition(b";")[0], 16)
-    except ValueError:
-        raise NotHttpError(f"a chunk's size is {line[:20]!r}") from None
+    size = _CHUNK_SIZE.match(line)
+    if size is None:
+        raise NotHttpError(f"a chunk's size is {line[:20]!r}")
+    return int(size[1], 16)
 
 
 def body_pieces(chunks: Chunks, reads: Sequence[tuple[int, int]]) -> Pieces:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from harness.load.arrivals import ClosedLoop, Schedule, TraceReplay, parse_schedule
@@ -9,7 +10,7 @@ from harness.load.metrics import Tally
 from harness.load.objectives import Objective, parse_objectives
 from harness.load.workload import Workload, parse_workload
 from harness.scenario import Mode
-from harness.target import Target
+from harness.target import Target, Waiver
 
 NS = 1_000_000_000
 
@@ -19,7 +20,8 @@ class Job:
     """What is asked of an endpoint, by which client, and when. The key is not in it.
 
     `arrivals` is the word of the schedule, `trace` its rows where it replays one; `cap` bounds the requests
-    in flight of all workers together. `timeout_s` bounds each request.
+    in flight of all workers together. `timeout_s` bounds each request. `waivers` are
+    those of the target, beside which its dialect's hold.
     """
 
     run_id: str
@@ -43,17 +45,24 @@ class Job:
     timeout_s: float
     objectives: list[str]
     is_judged: bool
+    waivers: tuple[Waiver, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The job as JSON values."""
-        return asdict(self)
+        expiries = [waiver.expires and waiver.expires.isoformat() for waiver in self.waivers]
+        waivers = [
+            {**asdict(waiver), "expires": expires}
+            for waiver, expires in zip(self.waivers, expiries, strict=True)
+        ]
+        return {**asdict(self), "waivers": waivers}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Job":
         """What `to_json` gave."""
         trace = values["trace"]
         rows = None if trace is None else [(row[0], row[1], row[2]) for row in trace]
-        return cls(**{**values, "mode": Mode(values["mode"]), "trace": rows})
+        waivers = tuple(_waiver(waiver) for waiver in values["waivers"])
+        return cls(**{**values, "mode": Mode(values["mode"]), "trace": rows, "waivers": waivers})
 
     @property
     def schedule(self) -> Schedule:
@@ -92,3 +101,8 @@ class Job:
         """A tally that has nothing yet."""
         measured_s = self.duration_s - self.warm_up_s - self.cool_down_s
         return Tally(self.client, self.mode.value, started_ns, self.warm_up_s, measured_s, self.wanted)
+
+
+def _waiver(values: Mapping[str, Any]) -> Waiver:
+    expires = values["expires"]
+    return Waiver(**{**values, "expires": expires and date.fromisoformat(expires)})

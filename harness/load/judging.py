@@ -8,9 +8,8 @@ the rules themselves; those that show the same signs after it break the same rul
 Three more deviations can be seen under load only, or matter most there: see the names below.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from typing import Any, TypeAlias
@@ -67,15 +66,6 @@ class Judge:
         _rules()
         for kind in ("chat_completion_chunk", "chat_completion", "embeddings", "error"):
             conforms(kind, {}, "spec")
-
-    def judge_all(self, answers: Iterable[tuple[Answered, LoadRequest]]) -> tuple[list[RequestRecord], int]:
-        """The records with their deviations, and what judging them took, in nanoseconds."""
-        began_ns = time.perf_counter_ns()
-        records = [
-            replace(answered.record, deviations=self.deviations(answered, asked))
-            for answered, asked in answers
-        ]
-        return records, time.perf_counter_ns() - began_ns
 
     def deviations(self, answered: Answered, asked: LoadRequest) -> tuple[str, ...] | None:
         """The rules that an answer breaks, and more; None where there is no answer to judge."""

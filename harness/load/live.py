@@ -3,7 +3,7 @@
 from collections import Counter
 
 from harness.load.engine import Progress
-from harness.load.metrics import Tally
+from harness.load.metrics import Tally, quantile_ms
 
 _LAST_S = 5
 
@@ -21,7 +21,8 @@ def line(name: str, duration_s: float, progress: Progress) -> str:
     return (
         f"{name}  {elapsed_s:.0f} of {duration_s:.0f} s{workers}  {progress.in_flight} in flight  "
         f"{sum(cell.succeeded + cell.failed for cell in cells) / span_s:,.1f} requests/s  "
-        f"TTFT p50 {_quantile_ms(ttft_ticks, 0.5)} p95 {_quantile_ms(ttft_ticks, 0.95)}  "
+        f"TTFT p50 {_shown(quantile_ms(ttft_ticks, 0.5))} "
+        f"p95 {_shown(quantile_ms(ttft_ticks, 0.95))}  "
         f"{sum(cell.tokens for cell in cells) / span_s:,.0f} tokens/s  {errors:,} errors"
     )
 
@@ -31,10 +32,5 @@ def _is_recent(tally: Tally, number: int, elapsed_s: float) -> bool:
     return now - _LAST_S <= number < max(now, 1)
 
 
-def _quantile_ms(ticks: Counter[int], share: float) -> str:
-    rank = share * ticks.total()
-    for value in sorted(ticks):
-        rank -= ticks[value]
-        if rank <= 0:
-            return f"{value / 1000:,.0f} ms"
-    return "–"
+def _shown(ms: float | None) -> str:
+    return "–" if ms is None else f"{ms:,.0f} ms"

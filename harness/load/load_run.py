@@ -3,13 +3,14 @@
 load.json  everything that reports need; its JSON Schema is harness/schemas/published/load.json
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, UsageError
 from harness.load.difference import Difference, differences
 from harness.load.metrics import ClientFigures, Moment
 from harness.load.search import Step
@@ -119,17 +120,50 @@ class LoadRun:
 
 
 def compared(run: LoadRun, before: LoadRun) -> LoadRun:
-    """The run with what differs since an earlier one."""
+    """The run with what differs since an earlier one; raises UsageError where they have nothing in common."""
+    check_comparable(before, [(client.client, client.mode) for client in run.clients])
     found = differences(before.clients, run.clients)
-    return replace(run, baseline=Baseline(before.target.name, before.started, found))
+    notes = [*run.notes, *_other_plan(before, run)]
+    return replace(run, baseline=Baseline(before.target.name, before.started, found), notes=notes)
+
+
+def check_comparable(before: LoadRun, clients: Iterable[tuple[str, str]]) -> None:
+    """Raise UsageError where none of the clients, each with its mode, has figures in an earlier run."""
+    measured = [(client.client, client.mode) for client in before.clients]
+    asked = list(clients)
+    if not set(measured) & set(asked):
+        there, here = (", ".join(map(" ".join, each)) or "no client" for each in (measured, asked))
+        raise UsageError(
+            f"The baseline has figures of {there} and this run of {here}: there is nothing to compare.",
+            "Choose the same client and mode with --clients and --stream, or another --baseline.",
+        )
+
+
+def _other_plan(before: LoadRun, run: LoadRun) -> Iterator[str]:
+    """What was asked otherwise in the baseline, so that a difference may come of it and not of the target."""
+    other = [
+        f"{each.name.replace('_', ' ')} {earlier} (here {later})"
+        for each in fields(Plan)
+        if (earlier := getattr(before.plan, each.name)) != (later := getattr(run.plan, each.name))
+    ]
+    if before.workload.source != run.workload.source:
+        other.insert(0, f"workload {before.workload.name} (here {run.workload.name}, whose text differs)")
+    if other:
+        yield f"The baseline was asked otherwise, which may be what differs: {', '.join(other)}."
 
 
 def save(run: LoadRun, folder: Path) -> None:
-    """Write load.json, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write load.json, whole or not at all; raises RunFolderError where that can't be done."""
     unfinished = folder / f"{FILENAME}.unfinished"
-    unfinished.write_bytes(orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    unfinished.replace(folder / FILENAME)
+    data = orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(data)
+        unfinished.replace(folder / FILENAME)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} can't be written: {error.strerror}.", "Name another folder with --out."
+        ) from error
 
 
 def load(folder: Path) -> LoadRun:

@@ -14,7 +14,7 @@ from typing import Any
 from locust import User, constant, events, task
 
 from harness.clients import Connection as Endpoint
-from harness.errors import UsageError
+from harness.errors import LikewiseError, UsageError
 from harness.load.clients import LoadClient, clients
 from harness.load.engine import fire
 from harness.load.job import NS
@@ -22,7 +22,7 @@ from harness.load.metrics import Tally, figures
 from harness.load.received import Due
 from harness.load.workload import load_workload
 from harness.scenario import Mode
-from harness.target import PLACEHOLDER_KEY, checked_base_url
+from harness.target import Target, ad_hoc, key_of
 
 _ENDLESS_S = 10 * 365 * 86_400.0
 _ordinals = itertools.count()
@@ -40,10 +40,9 @@ class ChatUser(User):
     def on_start(self) -> None:
         """Open a client of its own."""
         options = self.environment.parsed_options
-        key = os.environ.get(options.api_key_env or "", PLACEHOLDER_KEY)
-        if not self.host:
-            raise UsageError("There is no --host.", "Give the base URL, such as http://127.0.0.1:8000/v1.")
-        self.client = clients()[self.client_name](Endpoint(checked_base_url(self.host), options.model, key))()
+        target = _target(self.host, options)
+        endpoint = Endpoint(target.base_url, target.model, key_of(target, os.environ))
+        self.client = clients()[self.client_name](endpoint)()
         self.workload = load_workload(options.workload)
         self.mode = Mode(options.mode)
 
@@ -59,6 +58,26 @@ class ChatUser(User):
         record = self.client.perform(Due(ordinal, request), self.mode).answered().record
         _tally(record.client, record.mode.value).add([record])
         fire(self.environment, record, self.workload.operation)
+
+
+def _target(host: str | None, options: Any) -> Target:
+    if not host:
+        raise UsageError("There is no --host.", "Give the base URL, such as http://127.0.0.1:8000/v1.")
+    return ad_hoc(host, options.model, options.api_key_env or None)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]  # Locust's
+def _check(environment: Any, **_: object) -> None:
+    """End before the first user where the words of the command line make no sense; a page may give a host."""
+    options = environment.parsed_options
+    try:
+        load_workload(options.workload)
+        if environment.host or options.headless:
+            key_of(_target(environment.host, options), os.environ)
+    except LikewiseError as error:
+        sys.stderr.write(f"Error: {error.happened}\n       {error.next_step}\n")
+        # Locust takes any other exception of a listener for a message to log
+        sys.exit(error.exit_code)
 
 
 _tallies: dict[str, Tally] = {}

@@ -2,8 +2,8 @@
 
 A tally is one client's. Latencies are those of requests that succeeded and were due in the measured window,
 which lies between warm-up and cool-down; every share has all requests of the window beneath it, failures as
-well. Throughput counts what arrived within the window. Tallies of workers merge exactly, as all that they
-hold are whole numbers; their times count from each machine's own start.
+well. Throughput, of good requests too, counts what arrived within the window. Tallies of workers merge
+exactly, as all that they hold are whole numbers; their times count from each machine's own start.
 
     ttft_ms            due → first output (reasoning, content, refusal or tool call): what a user waits
     ttft_from_send_ms  request sent → first output: what the endpoint takes
@@ -154,6 +154,8 @@ class Tally:
     judged: int = 0
     conformant: int = 0
     good: int = 0
+    good_ended: int = 0
+    """Good requests that ended within the window, whenever they were due: what a rate may count."""
     uncounted: int = 0
     """Successes whose answer told no usage."""
     ended: int = 0
@@ -198,16 +200,21 @@ class Tally:
         if record.is_ok:
             self.uncounted += record.completion_tokens is None
             self.prompt_tokens += record.prompt_tokens or 0
-            self.good += not record.deviations and all(
-                _meets(record, objective) for objective in self.objectives if objective.figure in TIMES
-            )
+            self.good += self._is_good(record)
+
+    def _is_good(self, record: RequestRecord) -> bool:
+        """Whether a request succeeded, conforms and keeps every objective on a time."""
+        wanted = (objective for objective in self.objectives if objective.figure in TIMES)
+        return record.is_ok and not record.deviations and all(_meets(record, each) for each in wanted)
 
     def _add_to_time_line(self, record: RequestRecord) -> None:
         self._cell(record.due_ns).due += 1
         end = self._cell(record.ended_ns)
         end.succeeded += record.is_ok
         end.failed += not record.is_ok
-        self.ended += record.is_ok and self._is_measured(record.ended_ns)
+        if record.is_ok and self._is_measured(record.ended_ns):
+            self.ended += 1
+            self.good_ended += self._is_good(record)
         if record.is_ok and record.first_output_ns is not None:
             ticks = _ticks(record.first_output_ns - record.due_ns)
             coarse = max(0, ticks.bit_length() - 7)
@@ -306,6 +313,7 @@ _COUNTS = (
     "judged",
     "conformant",
     "good",
+    "good_ended",
     "uncounted",
     "ended",
     "tokens",
@@ -377,8 +385,8 @@ class Measurement:
     """How far the figures can be trusted, and why a run is not valid.
 
     `clock` says whose arrival times they are: the kernel's, the reader's, or mixed. `error_ms` bounds the
-    error of 99 % of the arrival times, None where nothing can tell; `cpu_share` is how much of its core the
-    busiest process of the generator used up.
+    error of the arrival times of 99 % of the requests, None where nothing can tell; `cpu_share` is how much
+    of its core the busiest process of the generator used up.
     """
 
     clock: str
@@ -391,7 +399,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class ClientFigures:
-    """All figures of one client. `requests` and `errors` are of the measured window."""
+    """All figures of one client.
+
+    `requests`, `errors` and `goodput` are of what was due in the measured window, `requests_per_s` and
+    `goodput_per_s` of what ended in it.
+    """
 
     client: str
     mode: str
@@ -436,6 +448,8 @@ def figures(
     succeeded = tally.outcomes["ok"]
     counted = succeeded - tally.uncounted
     concurrency = _concurrency(tally, window_s)
+    # Of a run that was cut short, the requests that were in flight are missing from the concurrency.
+    idle = [] if until_s is not None else [*_idle_users(tally, concurrency, window_s, users)]
     found = {name: _distribution(histogram) for name, histogram in tally.histograms.items() if len(histogram)}
     return ClientFigures(
         client=tally.client,
@@ -450,9 +464,9 @@ def figures(
         output_tokens_per_s_total=_per_s(tally.tokens, window_s) if counted else None,
         tokens_note=_tokens_note(succeeded, tally.uncounted),
         goodput=proportion(tally.good, requests),
-        goodput_per_s=_per_s(tally.good, window_s),
+        goodput_per_s=_per_s(tally.good_ended, window_s),
         conformance=_conformance(tally),
-        measurement=_measurement(tally, cpu_share, [*_idle_users(tally, concurrency, window_s, users)]),
+        measurement=_measurement(tally, cpu_share, idle),
         concurrency=concurrency,
         figures=found,
     )
@@ -505,12 +519,13 @@ def _moment(tally: Tally, number: int, cell: Cell) -> Moment:
         errors_per_s=cell.failed / cell_s,
         tokens_per_s=cell.tokens / cell_s,
         in_flight=cell.busy_ns / _NS_A_SECOND / cell_s,
-        ttft_p50_ms=_quantile_ms(cell.ttft_ticks, 0.5),
-        ttft_p95_ms=_quantile_ms(cell.ttft_ticks, 0.95),
+        ttft_p50_ms=quantile_ms(cell.ttft_ticks, 0.5),
+        ttft_p95_ms=quantile_ms(cell.ttft_ticks, 0.95),
     )
 
 
-def _quantile_ms(ticks: Counter[int], share: float) -> float | None:
+def quantile_ms(ticks: Counter[int], share: float) -> float | None:
+    """The value in ms at a share of counted microseconds; None of nothing."""
     wanted, seen = share * ticks.total(), 0
     for value, count in sorted(ticks.items()):
         seen += count
@@ -556,10 +571,11 @@ def _trust(error_ms: float | None, late: Histogram, cpu_share: float | None) -> 
     left = f"The generator was late by {p50_ms:.2f} ms (p50) and {p99_ms:.2f} ms (p99){used}."
     if error_ms is None:
         return (
-            f"{left} Arrivals are those of the client's own read, late by as much as it was busy; by how "
-            "much is not known."
+            f"{left} Not all arrivals are the kernel's: those of the client's own read are late by as much "
+            "as it was busy; by how much is not known."
         )
     return (
-        f"{left} Arrivals are the kernel's; at p99 bytes lay unread for {error_ms:.2f} ms, and no arrival "
-        "can be wrong by more than that. Percentiles are exact to 0.1 %."
+        f"{left} Arrivals are the kernel's. In 99 % of the requests no bytes lay unread for longer than "
+        f"{error_ms:.2f} ms, and none of their arrivals can be wrong by more than that. Percentiles are "
+        "exact to 0.1 %."
     )

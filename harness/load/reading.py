@@ -31,6 +31,9 @@ _TEXTS: Mapping[str, OutputKind] = {
 _NOT_PLAIN = b'"\\' + bytes(range(0x20))
 """What can't stand in a JSON string as it is."""
 
+SAID_BYTES = 10_000
+"""How much of what can't be read to look at for a key, before it is cut to what is shown."""
+
 _ATTEMPTS = 4
 """How many templates to try on a stream before taking it to have none."""
 
@@ -316,8 +319,8 @@ def _parsed(data: bytes) -> object:
 def _message(answer: Mapping[str, Any]) -> str:
     error = answer.get("error")
     message = error.get("message") if isinstance(error, dict) else error or answer.get("message")
-    return str(message)[:200]
+    return str(message)
 
 
 def _shown(data: bytes) -> str:
-    return repr(data[:80].decode("utf-8", "replace"))
+    return repr(data[:SAID_BYTES].decode("utf-8", "replace"))

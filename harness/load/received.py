@@ -1,5 +1,6 @@
 """What came in answer to a request, and the record that it makes: alike for every client."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -9,10 +10,13 @@ import orjson
 
 from harness.load.arrival_clock import RawRead, arrivals_ns
 from harness.load.http_body import Chunks, Head, NotHttpError, Pieces, body_pieces, dechunked, header_pairs
-from harness.load.reading import Reading, read_plain, read_stream
+from harness.load.reading import SAID_BYTES, Reading, read_plain, read_stream
 from harness.load.record import Answered, Outcome, RequestRecord
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
+from harness.wire.redaction import redact
+
+_DETAIL_CHARS = 200
 
 
 class End(Enum):
@@ -80,7 +84,7 @@ class Taken:
     """A request that has ended, before anybody has looked at what came: that can wait until there is time.
 
     `received` is None where there was no connection, and `detail` says why. Without `seen`, whoever read the
-    bytes is the one who used them.
+    bytes is the one who used them. `secret` finds the key, which an endpoint may echo in what it says.
     """
 
     due: Due
@@ -88,6 +92,7 @@ class Taken:
     mode: Mode
     start_ns: int
     ended_ns: int
+    secret: re.Pattern[bytes] | None
     request: bytes = b""
     received: Received | None = None
     seen: Seen | None = None
@@ -107,7 +112,7 @@ class Taken:
                 Outcome.UNREACHABLE,
                 self.ended_ns,
                 woke_ns=due.woke_ns,
-                detail=self.detail,
+                detail=self._shown(self.detail),
                 worker=due.worker,
             )
             return Answered(record, self.request)
@@ -121,6 +126,8 @@ class Taken:
             outcome, detail = Outcome.CLIENT_ERROR, seen.raised
         is_whole = received.end is End.COMPLETE and arrived
         head = received.head
+        # One read without a stamp is enough for nobody to know how late the times of this request are.
+        is_kernels = received.ahead_ns is not None and all(stamp for _, stamp, _ in received.reads)
         late_ns = [read[0] - arrived_ns for read, arrived_ns in zip(received.reads, arrived, strict=True)]
         record = RequestRecord(
             due.ordinal,
@@ -147,12 +154,17 @@ class Taken:
             reasoning_tokens=reading.usage.reasoning_tokens,
             cached_tokens=reading.usage.cached_tokens,
             status=head.status if head else None,
-            detail=detail,
-            clock="read" if received.ahead_ns is None else "kernel",
-            late_ns=None if received.ahead_ns is None else max(late_ns, default=None),
+            detail=self._shown(detail),
+            clock="kernel" if is_kernels else "read",
+            late_ns=max(late_ns, default=None) if is_kernels else None,
             worker=due.worker,
         )
         return Answered(record, self.request, header_pairs(raw, head) if head else (), body, pieces)
+
+    def _shown(self, detail: str) -> str:
+        """The start of a detail. The key is taken out first: half of it would not be found."""
+        said = detail.encode("utf-8", "backslashreplace")
+        return redact(said, self.secret).decode("utf-8", "replace")[:_DETAIL_CHARS]
 
 
 def _body(received: Received, raw: bytes, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
@@ -199,9 +211,9 @@ def _outcome(received: Received, reading: Reading, raw: bytes) -> tuple[Outcome,
 def _message(body: bytes) -> str:
     try:
         value = orjson.loads(body[body.find(b"{") : body.rfind(b"}") + 1])
-        return str(value["error"]["message"])[:200]
+        return str(value["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return body[:200].decode("utf-8", "replace").strip()
+        return body[:SAID_BYTES].decode("utf-8", "replace").strip()
 
 
 def _seen_by_reader(received: Received, reading: Reading, arrived: Sequence[int]) -> Seen:

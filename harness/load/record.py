@@ -3,7 +3,6 @@
 All times are nanoseconds of `time.monotonic_ns` of the machine that asked; None where a thing did not happen.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import accumulate, pairwise
@@ -145,8 +144,3 @@ def decode(line: bytes) -> RequestRecord:
     if "deviations" in values:
         values["deviations"] = tuple(values["deviations"])
     return RequestRecord(**{**values, "mode": Mode(values["mode"]), "outcome": Outcome(values["outcome"])})
-
-
-def decode_all(lines: Iterable[bytes]) -> list[RequestRecord]:
-    """The records of a file; a last line that was cut off is left out."""
-    return [decode(line) for line in lines if line.endswith(b"\n")]

@@ -1,7 +1,8 @@
 """A load run's folder read again: its reports, and the figures of a run that was killed before it had any."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from harness.load import load_run
@@ -12,6 +13,9 @@ from harness.load.record import RequestRecord
 from harness.load.record_log import read
 from harness.report.load import write
 
+_BATCH = 1000
+"""How many records to hold at a time: a long run has more than memory takes."""
+
 
 def rendered_again(folder: Path, out: Path, formats: Sequence[str]) -> tuple[Path, ...]:
     """Write the reports of a load run into a folder, in these formats."""
@@ -20,23 +24,46 @@ def rendered_again(folder: Path, out: Path, formats: Sequence[str]) -> tuple[Pat
 
 
 def recovered(run: LoadRun, folder: Path) -> LoadRun:
-    """The run with the figures of the requests that its folder holds."""
-    records = list(read(folder))
-    told = []
-    moments = []
-    for client in dict.fromkeys(record.client for record in records):
-        tally, until_s = _recounted(run, [record for record in records if record.client == client])
-        told.append(figures(tally, until_s=until_s))
-        moments += timeline(tally)
-    note = f"The run was killed; these are the figures of the {len(records):,} requests that had ended."
-    return replace(run, clients=told, timeline=moments, notes=[*run.notes, note])
+    """The run with the figures of the requests that its folder holds; they are gone through twice."""
+    spans: dict[tuple[str, str], _Span] = {}
+    for record in read(folder):
+        span = spans.setdefault((record.client, record.mode.value), _Span(record.due_ns, record.ended_ns))
+        span.widen(record)
+    tallies = {key: _tally(run, *key, span.began_ns) for key, span in spans.items()}
+    records = read(folder)
+    while batch := list(islice(records, _BATCH)):
+        for key, tally in tallies.items():
+            tally.add([record for record in batch if (record.client, record.mode.value) == key])
+    count = sum(span.count for span in spans.values())
+    note = f"The run was killed; these are the figures of the {count:,} requests that had ended."
+    return replace(
+        run,
+        clients=[figures(tally, until_s=spans[key].length_s) for key, tally in tallies.items()],
+        timeline=[moment for tally in tallies.values() for moment in timeline(tally)],
+        notes=[*run.notes, note],
+    )
 
 
-def _recounted(run: LoadRun, records: Sequence[RequestRecord]) -> tuple[Tally, float]:
-    """The tally of records, and how long after its start the last of them ended."""
-    plan, first = run.plan, records[0]
-    began_ns = min(record.due_ns for record in records)
+@dataclass(slots=True)
+class _Span:
+    """From when the first request of a client was due to the end of the last one."""
+
+    began_ns: int
+    ended_ns: int
+    count: int = 0
+
+    def widen(self, record: RequestRecord) -> None:
+        """Take one more request in."""
+        self.began_ns = min(self.began_ns, record.due_ns)
+        self.ended_ns = max(self.ended_ns, record.ended_ns)
+        self.count += 1
+
+    @property
+    def length_s(self) -> float:
+        return (self.ended_ns - self.began_ns) / NS
+
+
+def _tally(run: LoadRun, client: str, mode: str, began_ns: int) -> Tally:
+    plan = run.plan
     measured_s = plan.duration_s - plan.warm_up_s - plan.cool_down_s
-    tally = Tally(first.client, first.mode.value, began_ns, plan.warm_up_s, measured_s)
-    tally.add(records)
-    return tally, (max(record.ended_ns for record in records) - began_ns) / NS
+    return Tally(client, mode, began_ns, plan.warm_up_s, measured_s)

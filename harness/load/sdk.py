@@ -1,5 +1,6 @@
 """What the SDKs' load clients have in common: a request is used as its user would, and noted beneath."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ import httpx2
 import orjson
 
 from harness.clients import Connection as Endpoint
-from harness.load.clients import body_of
+from harness.load.clients import body_of, secret_of
 from harness.load.received import Due, Seen, Taken
 from harness.load.tap import Tap, client
 from harness.scenario import Mode
@@ -26,6 +27,7 @@ class SdkClient:
     tap: Tap
     http: httpx2.Client
     use: Use
+    secret: re.Pattern[bytes] | None
 
     def perform(self, due: Due, mode: Mode) -> Taken:
         """Ask, and use up the answer."""
@@ -40,11 +42,11 @@ class SdkClient:
         except Exception as raised:  # noqa: BLE001  # whatever the SDK raises is what its user gets
             error = raised
         ended_ns = time.monotonic_ns()
-        detail = "" if error is None else f"{type(error).__name__}: {error}"[:200]
+        detail = "" if error is None else f"{type(error).__name__}: {error}"
         request = orjson.dumps(body_of(due, self.endpoint, mode))
         received = self.tap.received(ended_ns, error)
         seen = Seen(first_ns, ended_ns, detail)
-        return Taken(due, self.name, mode, start_ns, ended_ns, request, received, seen, detail)
+        return Taken(due, self.name, mode, start_ns, ended_ns, self.secret, request, received, seen, detail)
 
     def close(self) -> None:
         """Close its connections."""
@@ -53,6 +55,6 @@ class SdkClient:
 
 def sdk_client(name: str, endpoint: Endpoint, use: Callable[[httpx2.Client], Use]) -> SdkClient:
     """A client for one user; `use` is given the HTTP client to build on."""
-    tap = Tap()
+    tap = Tap(endpoint.limits.total_s)
     http = client(tap, endpoint)
-    return SdkClient(name, endpoint, tap, http, use(http))
+    return SdkClient(name, endpoint, tap, http, use(http), secret_of(endpoint))

@@ -15,7 +15,8 @@ from harness.load.objectives import Objective
 from harness.load.verdicts import ObjectiveVerdict, verdicts
 from harness.toml_table import shown_value
 
-Measure: TypeAlias = Callable[[float], ClientFigures]
+Measure: TypeAlias = Callable[[float], ClientFigures | None]
+"""Gives the figures of a level; None when the user has ended the measuring."""
 
 _CLOSENESS = 1.05
 _MAX_STEPS = 24
@@ -52,9 +53,14 @@ class Found:
 def sweep(
     measure: Measure, levels: Iterable[float], objectives: Iterable[Objective] = ()
 ) -> tuple[Step, ...]:
-    """Each level in turn."""
-    wanted = tuple(objectives)
-    return tuple(_step(measure, level, wanted) for level in levels)
+    """Each level in turn, until the user ends it."""
+    wanted, steps = tuple(objectives), list[Step]()
+    for level in levels:
+        step = _step(measure, level, wanted)
+        if step is None:
+            break
+        steps.append(step)
+    return tuple(steps)
 
 
 def find_max(
@@ -63,13 +69,16 @@ def find_max(
     """Double the level until it fails, then halve the distance until the bounds are 5 % apart.
 
     `is_whole` is for users, who come in whole numbers. An endpoint that fails at some level is taken to fail
-    at every higher one. A level at which the generator is saturated ends the search upwards.
+    at every higher one. A level at which the generator is saturated ends the search upwards. Ended by the
+    user, it says between which levels the highest lies, as far as that is known.
     """
     wanted, steps = tuple(objectives), list[Step]()
     kept, failed = 0.0, float("inf")
     level = max(1.0, round(start)) if is_whole else start
     while len(steps) < _MAX_STEPS and not _is_close(kept, failed, is_whole=is_whole):
         step = _step(measure, level, wanted)
+        if step is None:
+            return Found(kept or None, _interrupted(kept, failed, is_whole=is_whole), tuple(steps))
         steps.append(step)
         kept, failed = (level, failed) if step.is_kept else (kept, level)
         level = _next(kept, failed, is_whole=is_whole)
@@ -88,9 +97,9 @@ def parse_levels(text: str) -> tuple[float, ...]:
     return tuple(map(float, words))
 
 
-def _step(measure: Measure, level: float, objectives: tuple[Objective, ...]) -> Step:
+def _step(measure: Measure, level: float, objectives: tuple[Objective, ...]) -> Step | None:
     figures = measure(level)
-    return Step(level, figures, tuple(verdicts(objectives, figures)))
+    return None if figures is None else Step(level, figures, tuple(verdicts(objectives, figures)))
 
 
 def _next(kept: float, failed: float, *, is_whole: bool) -> float:
@@ -104,6 +113,13 @@ def _next(kept: float, failed: float, *, is_whole: bool) -> float:
 
 def _is_close(kept: float, failed: float, *, is_whole: bool) -> bool:
     return failed - kept <= 1 if is_whole else bool(kept) and failed / kept <= _CLOSENESS
+
+
+def _interrupted(kept: float, failed: float, *, is_whole: bool) -> str:
+    unit = "users" if is_whole else "requests/s"
+    known = [f"{kept:,.4g} {unit} kept the objectives"] if kept else []
+    known += [f"{failed:,.4g} {unit} did not"] if failed < float("inf") else []
+    return f"The search was interrupted: {', '.join(known) or 'no level was measured'}."
 
 
 def _sentence(kept: float, steps: list[Step], *, is_whole: bool) -> str:

@@ -7,7 +7,7 @@ schedule ─► client ─► taken ─► answered ─► judged ─► tally, 
 import gc
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from gevent.pool import Group
 
 from harness.clients import Connection as Endpoint
 from harness.dialect import waivers_of
+from harness.errors import UsageError, writing
 from harness.load.arrivals import ClosedLoop, arrivals, share
 from harness.load.clients import LoadClient, OpenClient, clients
 from harness.load.job import NS, Job
 from harness.load.judging import Judge
 from harness.load.metrics import Tally
 from harness.load.received import Due, Taken
-from harness.load.record import RequestRecord, encode
+from harness.load.record import Outcome, RequestRecord, encode
 from harness.load.record_log import append, path_of
 from harness.load.workload import Workload
 from harness.wire.limits import Limits
@@ -34,6 +35,8 @@ _BATCH = 50
 _BACKLOG = 5000
 """How many answers may wait to be read before reading them goes before everything else."""
 
+_OPENED_AHEAD = 32
+"""How many clients an open loop without users has ready before it begins."""
 
 _GC_THRESHOLD = 100_000
 """How many more objects there must be before cycles are looked for: streams under way make many, and none."""
@@ -61,11 +64,14 @@ class Intake:
     folder: Path
     on_record: Callable[[RequestRecord], None]
     judge: Judge | None
+    is_over: Event
     waiting: deque[Taken] = field(default_factory=deque)
     batch: list[RequestRecord] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     judging_ns: int = 0
     has_more: Event = field(default_factory=Event)
+    is_ending: Event = field(default_factory=Event)
+    trouble: UsageError | None = None
 
     def put(self, taken: Taken) -> None:
         """Keep what has been taken for later."""
@@ -85,18 +91,25 @@ class Intake:
                     self.count()
 
     def write_each_second(self) -> None:
-        """Count and write what there is, until the greenlet is killed."""
-        while True:
-            gevent.sleep(1)
+        """Count and write what there is, until it `is_ending`; killed in mid-write, it would lose lines."""
+        while not self.is_ending.wait(1):
             self.count()
             self.write()
 
     def finish(self) -> None:
-        """Read, count and write all that is left."""
+        """Read, count and write all that is left; raises UsageError where records could not be written."""
         while self.waiting:
             self._read(self.waiting.popleft())
         self.count()
         self.write()
+        if self.trouble is not None:
+            raise self.trouble
+
+    def keep(self, record: RequestRecord) -> None:
+        """Have a record counted and written."""
+        self.batch.append(record)
+        self.lines.append(encode(record))
+        self.on_record(record)
 
     def count(self) -> None:
         """Add what has been read to the tally."""
@@ -105,11 +118,17 @@ class Intake:
         self.tally.add(batch, judging_ns)
 
     def write(self) -> None:
-        """Append what has been read to the file; compressing it does not hold the loop."""
+        """Append what has been read to the file; compressing it does not hold the loop.
+
+        Where that can't be done, the run is over.
+        """
         lines, self.lines = self.lines, []
-        if lines:
-            with path_of(self.folder, self.share.worker).open("ab") as file:
-                gevent.get_hub().threadpool.apply(append, (file, b"".join(lines)))
+        if not lines or self.trouble is not None:
+            return
+        path = path_of(self.folder, self.share.worker)
+        self.trouble = gevent.get_hub().threadpool.apply(_written, (path, b"".join(lines)))
+        if self.trouble is not None:
+            self.is_over.set()
 
     def _read(self, taken: Taken) -> None:
         answered = taken.answered()
@@ -119,9 +138,17 @@ class Intake:
             deviations = self.judge.deviations(answered, taken.due.request)
             record = replace(record, deviations=deviations)
             self.judging_ns += time.thread_time_ns() - began_ns
-        self.batch.append(record)
-        self.lines.append(encode(record))
-        self.on_record(record)
+        self.keep(record)
+
+
+def _written(path: Path, lines: bytes) -> UsageError | None:
+    """Append to a file; the error is given and not raised, as gevent prints what a thread of its raises."""
+    try:
+        with writing(path), path.open("ab") as file:
+            append(file, lines)
+    except UsageError as error:
+        return error
+    return None
 
 
 class Session:
@@ -145,13 +172,16 @@ class Session:
         endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, limits)
         self._open: OpenClient = clients()[job.client](endpoint)
         self._workload: Workload = job.workload
-        judge = Judge(waivers_of(job.dialect)) if job.is_judged else None
-        self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge)
+        judge = Judge((*waivers_of(job.dialect), *job.waivers)) if job.is_judged else None
+        self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge, self.is_over)
+        self._cap = None if job.cap is None else max(1, share_.of(job.cap))
         self._idle: list[LoadClient] = []
         self._queue: deque[Due] = deque()
+        self._unanswered: dict[int, tuple[Due, int]] = {}
         self._asked = 0
         self._is_stopped = False
-        self._greenlets: list[gevent.Greenlet[..., None]] = []
+        self._reader: gevent.Greenlet[..., None] | None = None
+        self._writer: gevent.Greenlet[..., None] | None = None
         self._serving = Group()
         self._started_cpu_s = 0.0
 
@@ -163,8 +193,18 @@ class Session:
     @property
     def cpu_share(self) -> float:
         """The share of one core that this process has used since it began."""
-        wall_s = (time.monotonic_ns() - self.tally.started_ns) / NS
+        wall_s = self.elapsed_s
         return (time.process_time() - self._started_cpu_s) / wall_s if wall_s > 0 else 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """The time since it began."""
+        return (time.monotonic_ns() - self.tally.started_ns) / NS
+
+    @property
+    def is_at_deadline(self) -> bool:
+        """Whether the time is over that the last request may take."""
+        return self.elapsed_s >= self.job.duration_s + self.job.timeout_s
 
     def begin(self, started_ns: int) -> None:
         """Set the time from which everything counts, and begin to read what comes."""
@@ -174,29 +214,64 @@ class Session:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        self._greenlets = [gevent.spawn(self._intake.run), gevent.spawn(self._intake.write_each_second)]
+        self._reader = gevent.spawn(self._intake.run)
+        self._writer = gevent.spawn(self._intake.write_each_second)
 
     def finish(self) -> None:
-        """End, with everything counted and written; connections are closed."""
-        self._is_stopped = True
-        self._serving.kill()
-        gevent.killall(self._greenlets)
-        self._intake.finish()
-        for client in self._idle:
-            client.close()
-        gc.unfreeze()
+        """End, with everything counted and written; connections are closed.
 
-    def stop(self) -> None:
-        """Ask nothing more."""
+        At the deadline, what waits or is in flight has timed out; before it, somebody has ended the run, and
+        nothing is known of these. Raises UsageError where records could not be written.
+        """
         self._is_stopped = True
+        if self.is_at_deadline:
+            for record in self._timeouts():
+                self._intake.keep(record)
+        self._unanswered.clear()
         self._queue.clear()
-        self._end_if_over()
+        self._serving.kill()
+        if self._reader is not None:
+            self._reader.kill()
+        self._intake.is_ending.set()
+        if self._writer is not None:
+            self._writer.join()
+        try:
+            self._intake.finish()
+        finally:
+            for client in self._idle:
+                client.close()
+            gc.unfreeze()
 
-    # --- closed loop ---
+    def _timeouts(self) -> Iterator[RequestRecord]:
+        """The records of what was asked, or waits for a slot, and has no answer."""
+        now_ns = time.monotonic_ns()
+        for due, start_ns in [*self._unanswered.values(), *((due, now_ns) for due in self._queue)]:
+            yield RequestRecord(
+                due.ordinal,
+                self.job.client,
+                self.job.mode,
+                start_ns if due.due_ns is None else due.due_ns,
+                start_ns,
+                Outcome.TIMEOUT,
+                now_ns,
+                woke_ns=due.woke_ns,
+                detail=f"no answer {self.job.timeout_s:g} s after the last request was due",
+                worker=due.worker,
+            )
 
     def prepare(self, users: int) -> None:
-        """Open this process's part of so many users' clients: an SDK takes its time to build one."""
-        self._idle = [self._open() for _ in range(self.share.of(users))]
+        """Open the clients of this process's part of so many users: an SDK takes its time to build one.
+
+        An open loop has as many as may be in flight, up to `_OPENED_AHEAD`, and opens more as it needs them.
+        """
+        wanted = self.share.of(users)
+        if self.is_open:
+            wanted = _OPENED_AHEAD if self._cap is None else min(self._cap, _OPENED_AHEAD)
+        for _ in range(wanted):
+            self._idle.append(self._open())
+            gevent.sleep(0)  # a worker has to answer its master meanwhile
+
+    # --- closed loop ---
 
     def open_client(self) -> LoadClient:
         """A client for a user of its own."""
@@ -226,7 +301,6 @@ class Session:
         job, schedule = self.job, self.job.schedule
         if isinstance(schedule, ClosedLoop):
             raise TypeError("a closed loop has users and no due times")
-        cap = None if job.cap is None else max(1, self.share.of(job.cap))
         mine = share(arrivals(schedule, job.seed, job.duration_s), self.share.worker, self.share.workers)
         for arrival in mine:
             request = self._workload.request(
@@ -240,9 +314,10 @@ class Session:
             self._sleep_until(due_ns)
             if self._is_stopped:
                 break
-            due = Due(arrival.ordinal, request, due_ns, time.monotonic_ns(), self.share.worker)
-            if cap is not None and self.in_flight >= cap:
-                self._queue.append(due)
+            due = Due(arrival.ordinal, request, due_ns, worker=self.share.worker)
+            if self._cap is not None and self.in_flight >= self._cap:
+                # what lies between now and its start is waiting; without it, it is the generator's lateness
+                self._queue.append(replace(due, woke_ns=time.monotonic_ns()))
             else:
                 self.in_flight += 1
                 self._serving.spawn(self._serve, due)
@@ -263,7 +338,11 @@ class Session:
             self._end_if_over()
 
     def _take(self, client: LoadClient, due: Due) -> None:
-        self._intake.put(client.perform(due, self.job.mode))
+        self._unanswered[due.ordinal] = due, time.monotonic_ns()
+        taken = client.perform(due, self.job.mode)
+        # a request that has been counted as a timeout may still end while the run does
+        if self._unanswered.pop(due.ordinal, None) is not None:
+            self._intake.put(taken)
 
     def _end_if_over(self) -> None:
         if self._is_stopped and self.in_flight == 0 and not self._queue:

@@ -27,20 +27,30 @@ from harness.load.received import End, Received
 
 @dataclass(slots=True)
 class Tap:
-    """What is noted of one request at a time."""
+    """What is noted of one request at a time, which may take `total_s`."""
 
+    total_s: float
     reads: list[RawRead] = field(default_factory=list)
     connected_ns: int | None = None
     sent_ns: int | None = None
     has_stamps: bool = False
     has_ended: bool = False
     ahead_ns: int = 0
+    until_s: float = 0.0
 
     def begin(self) -> None:
         """Forget the request before."""
         self.reads, self.connected_ns, self.sent_ns = [], None, None
         self.has_ended = False
         self.ahead_ns = realtime_ahead_ns()
+        self.until_s = time.monotonic() + self.total_s
+
+    def left_s(self, timeout_s: float | None) -> float:
+        """How long a read may take: the library's own bound, and no longer than the request has left."""
+        left_s = self.until_s - time.monotonic()
+        if left_s <= 0:
+            raise httpcore2.ReadTimeout(f"no end within {self.total_s:g} s")
+        return left_s if timeout_s is None else min(left_s, timeout_s)
 
     def received(self, ended_ns: int, error: Exception | None) -> Received | None:
         """What has come; None where nothing could be sent."""
@@ -91,7 +101,8 @@ class _TappedStream(httpcore2.NetworkStream):
         tap.has_stamps = not self._is_tls and ask_for_stamps(self._sock)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read as the library would, with the stamp beside it."""
+        """Read as the library would, with the stamp beside it, for as long as the request may take."""
+        timeout = self._tap.left_s(timeout)
         if not self._tap.has_stamps:
             data, stamp = self._stream.read(max_bytes, timeout), b""
         else:

@@ -62,6 +62,20 @@ def test_the_log_says_when_each_token_went(tmp_path: Path) -> None:
     assert line["sent_ns"][3] - line["sent_ns"][1] >= 18_000_000
 
 
+def test_the_log_says_nothing_of_tokens_that_nobody_was_there_for(tmp_path: Path) -> None:
+    log = tmp_path / "sent.jsonl"
+    with running(FastSettings(tokens=20, first_token_ms=5, inter_token_ms=20, log=log)) as base_url:
+        connection = http.client.HTTPConnection(base_url.split("/")[2], timeout=10)
+        connection.request("POST", "/v1/chat/completions", orjson.dumps(_STREAM))
+        response = connection.getresponse()
+        response.read1(1)
+        response.close()
+        connection.close()
+        time.sleep(1)
+    (line,) = map(orjson.loads, log.read_bytes().splitlines())
+    assert len(line["sent_ns"]) < 21
+
+
 def test_a_freeze_holds_everything(tmp_path: Path) -> None:
     log = tmp_path / "sent.jsonl"
     with running(FastSettings(tokens=1, freeze_at_s=0.1, freeze_s=0.5, log=log)) as base_url:

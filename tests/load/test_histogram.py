@@ -5,6 +5,8 @@ import math
 import random
 import statistics
 
+import msgpack
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +49,13 @@ def test_merged_histograms_are_the_histogram_of_all(first: list[int], second: li
     merged.merge(_of(second))
     assert merged == _of(first + second)
     assert Histogram.from_json(json.loads(json.dumps(merged.to_json()))) == merged
+
+
+def test_long_times_are_written_by_what_writes_64_bits() -> None:
+    histogram = _of([10**9] * 20)
+    saved = histogram.to_json()
+    assert Histogram.from_json(orjson.loads(orjson.dumps(saved))) == histogram
+    assert Histogram.from_json(msgpack.unpackb(msgpack.packb(saved))) == histogram
 
 
 def test_nothing_has_no_estimates() -> None:

@@ -89,6 +89,42 @@ def test_an_open_loop_asks_on_time_and_counts_the_waiting(tmp_path: Path) -> Non
     assert max(_in_flight(records)) <= 4
 
 
+def test_what_has_no_answer_when_the_time_is_over_has_timed_out(tmp_path: Path) -> None:
+    """A server that takes a second for each request keeps nobody waiting unseen."""
+    with running(FastSettings(tokens=2, first_token_ms=1000)) as base_url:
+        arguments = ("--arrivals", "constant:10", "--cap", "1", "--duration", "2", "--timeout", "1.5")
+        code, _, err = _load(base_url, tmp_path / "run", *arguments, "--slo", "errors<1%")
+    assert (code, err) == (_expected(tmp_path / "run", 1), "")
+    records = _records(tmp_path / "run")
+    outcomes = _told(tmp_path / "run")["clients"][0]["outcomes"]
+    assert [record.ordinal for record in records] == list(range(20))
+    assert outcomes["ok"] + outcomes["timeout"] == 20
+    assert outcomes["timeout"] >= 15
+    assert all(record.start_ns == record.ended_ns for record in records[10:])
+
+
+def test_workers_tell_of_what_has_no_answer_too(tmp_path: Path) -> None:
+    with running(FastSettings(tokens=2, first_token_ms=1000)) as base_url:
+        arguments = ("--arrivals", "constant:10", "--cap", "2", "--duration", "2", "--timeout", "1.5")
+        _, _, err = _load(base_url, tmp_path / "run", *arguments, "--processes", "2")
+    assert err == ""
+    assert [record.ordinal for record in _records(tmp_path / "run")] == list(range(20))
+    assert sum(_told(tmp_path / "run")["clients"][0]["outcomes"].values()) == 20
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_full_disk_ends_the_run_in_a_sentence(processes: str, fast: str, tmp_path: Path) -> None:
+    load = ("--arrivals", "users:8", "--duration", "60", "--processes", processes)
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", "run")
+    child = _start("load", *target, *_SHORT, *load, cwd=tmp_path)
+    psutil.Process(child.pid).rlimit(psutil.RLIMIT_FSIZE, (10_000, 10_000))  # its workers inherit it
+    out, err = child.communicate(timeout=50)
+    assert child.returncode in (2, 3)
+    assert "can't be written (File too large)" in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
 def _in_flight(records: list[RequestRecord]) -> Iterator[int]:
     for record in records:
         yield sum(other.start_ns <= record.start_ns < other.ended_ns for other in records)
@@ -153,10 +189,35 @@ def test_ctrl_c_keeps_what_was_measured(fast: str, tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     run = _told(folder)
+    assert child.returncode == 130
     assert "Traceback" not in err
     assert out.startswith("First output after ")
     assert not run["is_complete"]
     assert run["clients"][0]["requests"] == len(_records(folder)) > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--sweep", "1,2,4"), "0 levels of load"),
+        (("--find-max", "errors<1%"), "The search was interrupted: no level was measured."),
+    ],
+)
+def test_ctrl_c_ends_a_curve_and_leaves_out_the_level_it_cut_short(
+    asked: tuple[str, ...], said: str, fast: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", str(folder))
+    load = ("--arrivals", "users:1", "--duration", "60", "--format", "html,markdown,llmd", *asked)
+    child = _start("load", *target, "--quiet", *load, cwd=tmp_path)
+    _wait_for(lambda: any(read(folder)))
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    run = _told(folder)
+    assert (child.returncode, err) == (130, "")
+    assert out.startswith(said)
+    assert not run["is_complete"]
+    assert run["curve"]["steps"] == []
 
 
 def test_a_run_that_was_killed_is_reported_from_its_requests(fast: str, tmp_path: Path) -> None:
@@ -214,6 +275,9 @@ def test_no_load_goes_to_a_target_that_fails_one_request(failure: Failure, said:
         (("--slo", "speed<5"), "speed"),
         (("--clients", "curl"), "curl"),
         (("--duration", "2"), "nothing to measure"),
+        (("--duration", "inf"), "has an end"),
+        (("--timeout", "nan"), "has an end"),
+        (("--master", "1", "--processes", "2"), "Leave out --processes"),
         (("--sweep", "1", "--find-max", "errors<1%"), "not both"),
         (("--worker", "--master-port", "70000"), "65535"),
     ],
@@ -225,6 +289,31 @@ def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, 
     assert said in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_page_whose_port_is_taken_is_one_clear_sentence(fast: str, tmp_path: Path) -> None:
+    port = fast.rpartition(":")[2].partition("/")[0]
+    code, out, err = _load(fast, tmp_path / "run", "--web", port)
+    assert (code, out) == (2, "")
+    assert "Choose another --web." in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("RawUser",), "There is no --host."),
+        (("RawUser", "--host", "http://127.0.0.1:9/v1", "--workload", "nonsuch"), "nonsuch"),
+        (("RawUser", "--host", "http://127.0.0.1:9/v1", "--api-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY"),
+    ],
+)
+def test_a_plain_locust_takes_bad_input_as_one_clear_sentence(arguments: tuple[str, ...], said: str) -> None:
+    command = [sys.executable, "-m", "locust", "-f", str(_ROOT / "loadtests" / "locustfile.py"), "--headless"]
+    environ = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environ, timeout=60)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_plain_locust_shows_first_tokens_under_clear_names(fast: str, tmp_path: Path) -> None:

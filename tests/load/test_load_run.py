@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, UsageError
 from harness.load import load_run
 from harness.load.load_run import Curve, LoadRun
 from harness.load.record import Outcome
@@ -51,6 +51,36 @@ def test_the_exit_code_tells_objectives_and_validity_apart() -> None:
     assert "saturated" in late.invalid[0]
     failed = runs.load_run(record(n, due_s=3, outcome=Outcome.UNREACHABLE) for n in range(5))
     assert failed.exit_code == 3
+
+
+def test_runs_of_different_clients_have_nothing_to_compare() -> None:
+    run = runs.load_run()
+    other = replace(run, clients=[replace(client, client="openai") for client in run.clients])
+    with pytest.raises(UsageError, match="figures of openai stream and this run of raw stream"):
+        load_run.compared(run, other)
+    with pytest.raises(UsageError, match="figures of no client"):
+        load_run.compared(run, replace(run, clients=[]))
+
+
+def test_a_baseline_of_another_plan_is_told() -> None:
+    run = runs.load_run()
+    assert load_run.compared(run, run).notes == []
+    other = replace(run, plan=replace(run.plan, arrivals="poisson:10", cap=8))
+    assert load_run.compared(run, other).notes == [
+        "The baseline was asked otherwise, which may be what differs: "
+        "arrivals poisson:10 (here poisson:20), cap 8 (here None)."
+    ]
+    changed = replace(run, workload=replace(run.workload, source="sentence = 1"))
+    assert (
+        "workload short-chat (here short-chat, whose text differs)"
+        in load_run.compared(run, changed).notes[0]
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="can't be written: Not a directory"):
+        load_run.save(runs.load_run(), tmp_path / "file" / "run")
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:

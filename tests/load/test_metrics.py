@@ -100,6 +100,14 @@ def test_goodput_counts_what_meets_every_objective_and_conforms() -> None:
     assert told.conformance.deviations == {"stream.one-done": 1}
 
 
+def test_goodput_is_never_more_than_the_server_delivers() -> None:
+    """One answer a second to ten requests a second, each of which is good however long it waited."""
+    records = [record(n, due_s=n / 10, ttft_ms=n * 900 + 1000, gaps_ms=()) for n in range(100)]
+    told = figures(_tally(records, measured_s=10))
+    assert told.goodput.count == 100
+    assert told.goodput_per_s == told.requests_per_s == 0.9
+
+
 def test_warm_up_and_cool_down_stand_outside_the_figures() -> None:
     tally = _tally(
         [record(0, due_s=0, ttft_ms=900), record(1, due_s=1), record(2, due_s=2.9), record(3, due_s=3)],
@@ -197,6 +205,7 @@ def test_users_that_stand_about_make_a_closed_loop_invalid() -> None:
         "The generator was saturated: of 20 users, 10 had a request in flight, "
         "and each waited 1,000 ms before it could ask again."
     ]
+    assert figures(tally, users=20, until_s=8).measurement.invalid == []
 
 
 def test_a_run_without_requests_is_not_valid() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.http_body import Chunks, body_pieces, dechunked, header_pairs, parsed_head
+from harness.load.http_body import Chunks, NotHttpError, body_pieces, dechunked, header_pairs, parsed_head
 from harness.load.reading import read_plain, read_stream
 from harness.load.record import Outcome
 
@@ -135,6 +135,9 @@ def test_what_is_wrong_with_a_plain_answer_is_told(body: object, trouble: Outcom
     assert read_plain(json.dumps(body).encode(), 1).trouble is trouble
 
 
+_CHUNK_WORDS = [b"-6", b"6", b"0", b"0x10", b"1_0", b" ", b";x", b"\r\n", b"abcdef", b"-0"]
+
+
 @given(parts=st.lists(st.binary(min_size=1, max_size=20), max_size=6), cut=st.integers(1, 300))
 def test_a_chunked_body_is_read_however_it_is_cut(parts: list[bytes], cut: int) -> None:
     whole = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
@@ -144,6 +147,28 @@ def test_a_chunked_body_is_read_however_it_is_cut(parts: list[bytes], cut: int) 
     chunks = dechunked(head, 0)
     assert not chunks.is_whole
     assert b"".join(parts).startswith(b"".join(chunks.parts))
+
+
+@given(raw=st.binary(max_size=60) | st.lists(st.sampled_from(_CHUNK_WORDS), max_size=12).map(b"".join))
+def test_any_bytes_are_chunks_or_none(raw: bytes) -> None:
+    try:
+        chunks = dechunked(raw, 0)
+    except NotHttpError:
+        return
+    assert sum(map(len, chunks.parts)) <= len(raw)
+    assert chunks.raw_ends == sorted(chunks.raw_ends)
+
+
+@pytest.mark.parametrize("size", [b"-6", b"+6", b"0x6", b"1_0", b"", b" 6", b"six", b"6 6"])
+def test_a_chunk_size_is_hexadecimal_and_nothing_else(size: bytes) -> None:
+    with pytest.raises(NotHttpError):
+        dechunked(size + b"\r\nabcdefgh\r\n0\r\n\r\n", 0)
+
+
+@pytest.mark.parametrize("length", [b"-1", b"9" * 5000, b"1_0", b"0x6"])
+def test_a_length_that_is_none_is_told(length: bytes) -> None:
+    with pytest.raises(NotHttpError, match="Content-Length"):
+        parsed_head(b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n")
 
 
 def test_a_read_that_ends_within_a_chunk_has_brought_what_it_brought() -> None:

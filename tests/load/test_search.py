@@ -75,6 +75,18 @@ def test_a_sweep_measures_each_level() -> None:
     assert [(step.level, step.is_kept) for step in steps] == [(1, True), (8, True), (16, False)]
 
 
+def test_what_is_interrupted_keeps_the_levels_before() -> None:
+    def measured_until(last: float) -> Callable[[float], ClientFigures | None]:
+        measure = _server(10)
+        return lambda level: measure(level) if level <= last else None
+
+    assert [step.level for step in sweep(measured_until(8), parse_levels("1,8,16,2"), _WANTED)] == [1, 8]
+    found = find_max(measured_until(8), _WANTED, 4)
+    assert [step.level for step in found.steps] == [4, 8]
+    assert found.sentence == "The search was interrupted: 8 requests/s kept the objectives."
+    assert find_max(measured_until(0), _WANTED, 4).sentence.endswith(": no level was measured.")
+
+
 @pytest.mark.parametrize("text", ["", "1,x", "0", "1,,2", "-4"])
 def test_levels_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="unclear"):

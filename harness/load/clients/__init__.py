@@ -6,6 +6,7 @@ opens a client for each user. SDKs are imported when a client is asked for, not 
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol
@@ -13,6 +14,8 @@ from typing import Protocol
 from harness.clients import Connection as Endpoint
 from harness.load.received import Due, Taken
 from harness.scenario import Mode
+from harness.target import PLACEHOLDER_KEY
+from harness.wire.redaction import secret_pattern
 
 
 class LoadClient(Protocol):
@@ -44,3 +47,8 @@ def body_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
     if mode is Mode.STREAM and operation != "embeddings":
         return {**body, "stream": True, "stream_options": {"include_usage": True}}
     return body
+
+
+def secret_of(endpoint: Endpoint) -> re.Pattern[bytes] | None:
+    """What finds the endpoint's key in what it says; None where the key is no secret."""
+    return secret_pattern([] if endpoint.key == PLACEHOLDER_KEY else [endpoint.key])

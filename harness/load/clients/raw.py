@@ -1,5 +1,6 @@
 """The `raw` client: the fastest reader that can be made inside Locust, on connections of its own."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from functools import partial
 import orjson
 
 from harness.clients import Connection as Endpoint
-from harness.load.clients import body_of
+from harness.load.clients import body_of, secret_of
 from harness.load.connection import Connection, Origin, UnreachableError
 from harness.load.received import Due, End, Received, Taken
 from harness.scenario import PATHS, Mode
@@ -22,6 +23,7 @@ class RawClient:
 
     endpoint: Endpoint
     origin: Origin
+    secret: re.Pattern[bytes] | None
     connection: Connection | None = field(default=None, init=False)
 
     def perform(self, due: Due, mode: Mode) -> Taken:
@@ -35,8 +37,8 @@ class RawClient:
             if _has_lost_race(received):
                 received = self._connected(limits.connect_s).exchange(request, limits.total_s)
         except UnreachableError as error:
-            return Taken(due, NAME, mode, start_ns, time.monotonic_ns(), body, detail=str(error))
-        return Taken(due, NAME, mode, start_ns, received.ended_ns, body, received)
+            return Taken(due, NAME, mode, start_ns, time.monotonic_ns(), self.secret, body, detail=str(error))
+        return Taken(due, NAME, mode, start_ns, received.ended_ns, self.secret, body, received)
 
     def close(self) -> None:
         """Close the connection."""
@@ -74,7 +76,7 @@ def _has_lost_race(received: Received) -> bool:
 
 def opened(endpoint: Endpoint) -> Callable[[], RawClient]:
     """What makes a client for each user; they share what was looked up of the endpoint."""
-    return partial(RawClient, endpoint, Origin.of(endpoint.base_url))
+    return partial(RawClient, endpoint, Origin.of(endpoint.base_url), secret_of(endpoint))
 
 
 CLIENTS = {NAME: opened}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from harness.load.load_run import LoadRun
 from harness.load.metrics import ClientFigures
+from harness.load.objectives import STATISTICS
 from harness.report.load import summary
 from harness.report.load.charts import charts
 from harness.report.load.summary import FigureText
@@ -38,7 +39,7 @@ def render(run: LoadRun) -> Mapping[str, str]:
         headline=summary.headline(run),
         asked=summary.asked(run),
         charts=list(charts(run)),
-        statistics=summary.STATISTICS,
+        statistics=STATISTICS,
         clients=[
             ClientView(
                 client,

@@ -58,7 +58,6 @@ OF_THE_CLIENT = (
     FigureText("reader_lateness_ms", "Reader late", "ms", "the longest that bytes lay unread"),
     FigureText("client_own_ms", "Client's own time", "ms", "from the first output's arrival to its user"),
 )
-STATISTICS = ("p50", "p75", "p90", "p95", "p99", "p99.9", "max", "mean")
 
 
 def state(run: LoadRun) -> State:
