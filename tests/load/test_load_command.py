@@ -87,6 +87,8 @@ def test_an_open_loop_asks_on_time_and_counts_the_waiting(tmp_path: Path) -> Non
     waited = [record for record in records if record.ended_ns - record.due_ns > 400_000_000]
     assert len(waited) >= 20
     assert max(_in_flight(records)) <= 4
+    assert records[0].woke_ns is None, "it had a slot at once, and what it waited is the generator's lateness"
+    assert sum(record.woke_ns is not None for record in records) >= 20
 
 
 def test_what_has_no_answer_when_the_time_is_over_has_timed_out(tmp_path: Path) -> None:
@@ -152,6 +154,42 @@ def test_a_master_has_workers_make_its_load(fast: str, tmp_path: Path) -> None:
     assert _told(tmp_path / "run")["clients"][0]["outcomes"] == {"ok": 20}
     assert worker.wait(20) == 0
     assert [record.ordinal for record in _records(tmp_path / "worker")] == list(range(20))
+
+
+def test_a_worker_too_many_is_sent_home(fast: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    worker = ("load", "--worker", "--master-port", port, "--out")
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", "run", *_SHORT)
+    load = ("--arrivals", "constant:20", "--duration", "90", "--master", "1", "--master-port", port)
+    master = _start("load", *target, *load, cwd=tmp_path)
+    wanted = _start(*worker, "wanted", cwd=tmp_path)
+    _wait_for(lambda: any(read(tmp_path / "wanted")))
+    surplus = _start(*worker, "surplus", cwd=tmp_path)
+    assert surplus.communicate(timeout=60) == ("", "")
+    master.send_signal(signal.SIGINT)
+    assert (master.communicate(timeout=30)[1], wanted.communicate(timeout=30)[1]) == ("", "")
+    records = _records(tmp_path / "wanted")
+    assert [record.ordinal for record in records] == list(range(len(records)))
+    assert not any(read(tmp_path / "surplus"))
+
+
+def test_the_waivers_of_a_target_hold_under_load(tmp_path: Path) -> None:
+    """Every other answer is empty, which the target's user accepts of its rules, if not of its outcome."""
+    with running(FastSettings(tokens=4, failure=Failure.EMPTY, failure_every=2)) as base_url:
+        (tmp_path / "likewise.toml").write_text(
+            f'[targets.mine]\nbase_url = "{base_url}"\nmodel = "standin-fast"\n\n'
+            '[[targets.mine.waivers]]\nrule = "stream.says-something"\nreason = "Ours."\n'
+            "expires = 2999-01-01\n"
+        )
+        load = ("--arrivals", "constant:40", "--duration", "1", "--processes", "2", "--out", "run")
+        child = _start("load", "mine", *_SHORT, *load, cwd=tmp_path)
+        _, err = child.communicate(timeout=90)
+    assert err == ""
+    client = _told(tmp_path / "run")["clients"][0]
+    assert client["outcomes"]["empty"] > 0
+    assert client["conformance"]["judged"] == 40
+    assert client["conformance"]["deviations"] == {}
 
 
 def test_a_worker_that_dies_is_told_of_and_the_others_figures_stand(fast: str, tmp_path: Path) -> None:
@@ -276,7 +314,7 @@ def test_no_load_goes_to_a_target_that_fails_one_request(failure: Failure, said:
         (("--clients", "curl"), "curl"),
         (("--duration", "2"), "nothing to measure"),
         (("--duration", "inf"), "has an end"),
-        (("--timeout", "nan"), "has an end"),
+        (("--timeout", "inf"), "has an end"),
         (("--master", "1", "--processes", "2"), "Leave out --processes"),
         (("--sweep", "1", "--find-max", "errors<1%"), "not both"),
         (("--worker", "--master-port", "70000"), "65535"),
