@@ -59,8 +59,10 @@ prove: .venv/installed  ## prove the suites by faults and variations, and keep t
 	mkdir -p reports/gallery
 	cp runs/proof/proof.json runs/proof/proof.html reports/gallery/
 
-peers: .venv/installed  ## check other people's servers, each in an environment of its own
+peers: .venv/installed  ## check other people's servers, each in an environment of its own, and keep the table
 	$(BIN)/python scripts/peers.py
+	mkdir -p reports/gallery
+	cp runs/peers/peers.md reports/gallery/
 
 bench: .venv/installed  ## measure how true and how dear the load clients are; writes docs/load-accuracy.md
 	$(BIN)/python scripts/bench.py
