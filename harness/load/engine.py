@@ -17,6 +17,7 @@ import gevent
 from gevent.event import Event
 from locust import User, constant, task
 from locust.env import Environment
+from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.clients import isolated_environment
@@ -40,6 +41,7 @@ WORKER_KEY = "LIKEWISE_WORKER_KEY"
 _PAGE_HOST = "127.0.0.1"
 _HEAD_START_S = 0.3
 _CONNECT_S = 60
+_WELCOME_S = 1
 _READY_S = 300
 """How long workers may take to open their users' clients."""
 
@@ -48,9 +50,12 @@ _SILENCE_S = 10
 
 
 class LoadEnvironment(Environment):
-    """Locust's environment, with the session whose requests its users ask."""
+    """Locust's environment, with the session whose requests its users ask.
 
-    likewise_session: Session
+    There is none in a worker that is about to be sent home, to which Locust may have given users still.
+    """
+
+    likewise_session: Session | None = None
 
 
 class RequestFailedError(Exception):
@@ -65,20 +70,22 @@ class LoadUser(User):
 
     def on_start(self) -> None:
         """Open a client."""
-        session: Session = self.environment.likewise_session
-        if not session.is_open:
+        session: Session | None = self.environment.likewise_session
+        if session is not None and not session.is_open:
             self.client = session.open_client()
 
     def on_stop(self) -> None:
         """Close it."""
-        session: Session = self.environment.likewise_session
-        if not session.is_open:
+        session: Session | None = self.environment.likewise_session
+        if session is not None and not session.is_open:
             self.client.close()
 
     @task
     def ask(self) -> None:
         """Ask what is due next."""
-        session: Session = self.environment.likewise_session
+        session: Session | None = self.environment.likewise_session
+        if session is None:
+            raise StopUser
         if session.is_open:
             session.dispatch()
         else:
@@ -252,6 +259,8 @@ class Master:
         self._environment.host = job.base_url
         users = len(ids) if job.is_open else _users(job)
         self._runner.start(users, spawn_rate=users)
+        # Without it, Locust moves no user when a worker comes or goes: each worker has its own share to ask.
+        self._runner._users_dispatcher = None  # Locust has no other way to say so
         began_ns = time.monotonic_ns() + round(_HEAD_START_S * NS)
         while not stop.is_set() and not self._error and not self._all(lambda part: part.is_done):
             stop.wait(1)
@@ -275,8 +284,8 @@ class Master:
     def _on_connect(self, client_id: str, **_: object) -> None:
         """Send a worker home that comes when the schedule is shared out: Locust would give users to it."""
         if self._parts and client_id not in self._parts:
-            # Locust adds it to its workers right after this event
-            gevent.spawn(self._send_home, client_id)
+            # One that is sent home while it is still connecting never hears of it.
+            gevent.spawn_later(_WELCOME_S, self._send_home, client_id)
 
     def _send_home(self, client_id: str) -> None:
         self._runner.send_message("quit", None, client_id)
