@@ -12,13 +12,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-RawRead: TypeAlias = tuple[int, bytes, bytes]
-"""When it was read, the kernel's stamp as it gave it (empty where it gave none), and the bytes."""
+RawRead: TypeAlias = tuple[int, bytes, int]
+"""When it was read, the kernel's stamp as it gave it (empty where it gave none), and the bytes until then."""
 
 _SO_TIMESTAMPNS = 35
 """As in asm-generic/socket.h; Python's socket module has no name for it."""
 
 _TIMESPEC = struct.Struct("@ll")
+_NS_A_SECOND = 1_000_000_000
 ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 
 _STEP_NS = 1_000_000
@@ -69,7 +70,10 @@ def arrivals_ns(reads: Sequence[RawRead], ahead_ns: int | None) -> list[int]:
     for read_ns, stamp, _ in reads:
         if stamp:
             seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-            arrivals.append(min(read_ns, seconds * 1_000_000_000 + nanoseconds - ahead_ns))
+            stamp_ns = seconds * _NS_A_SECOND + nanoseconds - ahead_ns
+            if stamp_ns > read_ns:
+                stamp_ns = read_ns  # min() would take as long as all the rest
+            arrivals.append(stamp_ns)
         else:
             arrivals.append(read_ns)
     return arrivals

@@ -33,6 +33,10 @@ from harness.load.received import End, Received
 
 _Socket: Any = monkey.get_original("socket", "socket")
 _READ_SIZE = 65536
+_BUFFER = bytearray(_READ_SIZE)
+"""What every socket is read into, one at a time, before its bytes go where they are kept."""
+
+_VIEW = memoryview(_BUFFER)
 _END = b"0\r\n\r\n"
 _TRAILER_END = b"\r\n\r\n"
 
@@ -137,19 +141,24 @@ class Connection:
             end,
             detail,
             reader.head,
+            bytes(reader.raw),
             reader.reads,
             ahead_ns if has_stamps else None,
             reader.chunks,
         )
 
-    def _receive(self) -> tuple[bytes, bytes]:
-        """Read what is there; raises BlockingIOError where nothing is, and OSError for a reset."""
+    def _receive(self, kept: bytearray) -> bytes:
+        """Add what is there, and give the kernel's stamp of it.
+
+        Raises BlockingIOError where nothing is, and OSError for a reset.
+        """
         if self._has_stamps:
-            data, ancillary, _, _ = self._sock.recvmsg(_READ_SIZE, ANCILLARY_SIZE)
+            size, ancillary, _, _ = self._sock.recvmsg_into((_BUFFER,), ANCILLARY_SIZE)
             stamp = stamp_of(ancillary)
         else:
-            data, stamp = self._sock.recv(_READ_SIZE), b""
-        return (data if self._tls is None else self._decrypted(data)), stamp
+            size, stamp = self._sock.recv_into(_BUFFER), b""
+        kept += _VIEW[:size] if self._tls is None else self._decrypted(bytes(_VIEW[:size]))
+        return stamp
 
     def _decrypted(self, data: bytes) -> bytes:
         """What the TLS records say; raises BlockingIOError while none is whole."""
@@ -219,46 +228,52 @@ class _Reader:
     """The reading of one answer by the hub: keeps what comes, and looks for its end."""
 
     __slots__ = (
-        "_body_left",
         "_defer",
         "_receive",
         "_tail",
+        "_whole_size",
         "chunks",
         "ended",
         "ended_ns",
         "head",
+        "raw",
         "reads",
         "waiter",
     )
 
     def __init__(
         self,
-        receive: Callable[[], tuple[bytes, bytes]],
+        receive: Callable[[bytearray], bytes],
         defer: Callable[..., object],
     ) -> None:
         self._receive, self._defer = receive, defer
         self.waiter: Waiter[None] = Waiter()
+        self.raw = bytearray()
         self.reads: list[RawRead] = []
         self.head: Head | None = None
         self.chunks: Chunks | None = None
         self.ended: tuple[End, str] | None = None
         self.ended_ns = 0
         self._tail: bytes | None = None
-        self._body_left: int | None = None
+        self._whole_size: int | None = None
 
     def readable(self) -> None:
         """Called by the hub whenever there is something to read."""
+        raw = self.raw
+        size = len(raw)
         try:
-            data, stamp = self._receive()
+            stamp = self._receive(raw)
         except BlockingIOError:
             return
         except OSError as error:
             self.end(End.RESET, error.strerror or str(error))
             return
-        self.reads.append((time.monotonic_ns(), stamp, data))
-        if self._tail is not None and data and not data.endswith(self._tail) and len(data) >= len(self._tail):
+        if len(raw) == size:
+            self._end_of_connection()
             return
-        self._look_for_end(data)
+        self.reads.append((time.monotonic_ns(), stamp, len(raw)))
+        if self._tail is None or raw.endswith(self._tail):
+            self._look_for_end()
 
     def end(self, end: End, detail: str) -> None:
         """Take no more, and wake whoever waits."""
@@ -266,23 +281,17 @@ class _Reader:
             self.ended, self.ended_ns = (end, detail), time.monotonic_ns()
             self._defer(self.waiter.switch, None)
 
-    def _look_for_end(self, data: bytes) -> None:
-        if not data:
-            self.reads.pop()
-            self._end_of_connection()
-        elif self.head is None:
+    def _look_for_end(self) -> None:
+        if self.head is None:
             self._look_for_head()
-        elif self._body_left is not None:
-            self._body_left -= len(data)
-            if self._body_left <= 0:
-                self.end(End.COMPLETE, "")
         elif self._tail is not None:
             self._look_for_last_chunk(self.head)
+        elif self._whole_size is not None and len(self.raw) >= self._whole_size:
+            self.end(End.COMPLETE, "")
 
     def _look_for_head(self) -> None:
-        raw = self._raw()
         try:
-            self.head = parsed_head(raw)
+            self.head = parsed_head(bytes(self.raw))
         except NotHttpError as error:
             self.end(End.NOT_HTTP, str(error))
             return
@@ -290,18 +299,15 @@ class _Reader:
             return
         if self.head.is_chunked:
             self._tail = _TRAILER_END if self.head.has_trailer else _END
-            self._look_for_last_chunk(self.head)
         elif self.head.length is not None:
-            self._body_left = self.head.length - (len(raw) - self.head.size)
-            if self._body_left <= 0:
-                self.end(End.COMPLETE, "")
+            self._whole_size = self.head.size + self.head.length
+        self._look_for_end()
 
     def _look_for_last_chunk(self, head: Head) -> None:
-        tail = b"".join(data for _, _, data in self.reads[-len(_END) :])
-        if self._tail is None or not tail.endswith(self._tail):
+        if self._tail is None or not self.raw.endswith(self._tail):
             return
         try:
-            chunks = dechunked(self._raw(), head.size)
+            chunks = dechunked(bytes(self.raw), head.size)
             if chunks.is_whole:
                 self.chunks = chunks
                 self.end(End.COMPLETE, "")
@@ -311,13 +317,10 @@ class _Reader:
     def _end_of_connection(self) -> None:
         if self.head is None:
             self.end(End.CUT, "the connection ended before the answer began")
-        elif self._tail is None and self._body_left is None:
+        elif self._tail is None and self._whole_size is None:
             self.end(End.COMPLETE, "")
         else:
             self.end(End.CUT, "the connection ended before the body did")
-
-    def _raw(self) -> bytes:
-        return b"".join([data for _, _, data in self.reads])
 
 
 def _connected(origin: Origin, connect_s: float) -> Any:

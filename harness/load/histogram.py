@@ -6,14 +6,15 @@ Histograms of several workers are added; percentiles are taken of the sum and ne
 """
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, TypeAlias
 
+import numpy as np
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it ships no types
+from numpy.typing import NDArray
 
 SIGNIFICANT_DIGITS = 3
 RESOLUTION = 10**-SIGNIFICANT_DIGITS
@@ -30,8 +31,13 @@ PERCENTILES: Mapping[str, float] = {
 CONFIDENCE = 0.95
 _HIGHEST_TICKS = 24 * 3600 * 1_000_000
 _TICKS = 1000
+_HALF_BITS = 10
+"""A bucket's width doubles after each 1,024 of them, which three significant digits need."""
+
+_BUCKETS = (_HIGHEST_TICKS.bit_length() - _HALF_BITS + 1) << _HALF_BITS
 
 Saved: TypeAlias = dict[str, Any]
+Ticks: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Histogram:
     __slots__ = ("_counts", "greatest", "requests", "smallest", "squares", "total")
 
     def __init__(self) -> None:
-        self._counts = HdrHistogram(1, _HIGHEST_TICKS, SIGNIFICANT_DIGITS)
+        self._counts: Ticks = np.zeros(_BUCKETS, np.int64)
         self.requests = 0
         self.total = 0
         self.squares = 0
@@ -61,31 +67,30 @@ class Histogram:
         self.greatest: int | None = None
 
     def __len__(self) -> int:
-        return int(self._counts.get_total_count())
+        return int(self._counts.sum())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self.to_json() == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def add(self, ticks: Iterable[int], requests: int) -> None:
+    def add(self, ticks: Sequence[int] | Ticks, requests: int) -> None:
         """Count values, in thousandths, that so many requests gave. What lies below zero counts as zero."""
-        counted = Counter(ticks)
-        if not counted:
+        kept = np.clip(np.asarray(ticks, np.int64), 0, _HIGHEST_TICKS)
+        if not len(kept):
             return
+        np.add.at(self._counts, _buckets_of(kept), 1)
+        smallest, greatest = int(kept.min()), int(kept.max())
         self.requests += requests
-        for value, count in counted.items():
-            kept = _kept(value)
-            self._counts.record_value(kept, count)
-            self.total += kept * count
-            self.squares += kept * kept * count
-        self._widen(_kept(min(counted)), _kept(max(counted)))
+        self.total += int(kept.sum())
+        self.squares += _sum_of_squares(kept, greatest)
+        self._widen(smallest, greatest)
 
     def merge(self, other: "Histogram") -> None:
         """Add another histogram's counts."""
         if other.smallest is None or other.greatest is None:
             return
-        self._counts.add(other._counts)
+        self._counts += other._counts
         self.requests += other.requests
         self.total += other.total
         self.squares += other.squares
@@ -111,7 +116,7 @@ class Histogram:
 
     def quantiles(self, shares: Iterable[float]) -> list[float]:
         """For each share, the smallest value that at least that share of the values does not exceed."""
-        buckets = list(self.buckets())
+        buckets = self.buckets()
         if self.smallest is None or self.greatest is None:
             return [0.0 for _ in shares]
         reached = list(accumulate(count for _, count in buckets))
@@ -161,18 +166,19 @@ class Histogram:
         reach = stats.t.ppf((1 + CONFIDENCE) / 2, self.requests - 1) * self.deviation / self.requests**0.5
         return Estimate(self.mean, max(0.0, self.mean - float(reach)), self.mean + float(reach))
 
-    def buckets(self) -> Iterator[tuple[float, int]]:
+    def buckets(self) -> list[tuple[float, int]]:
         """Each value that was seen, to three digits, and how often, in order."""
-        import numpy as np  # heavy, and not needed to count
-
-        counts = np.frombuffer(self._counts.counts, dtype=np.int64)
-        for index in np.flatnonzero(counts).tolist():
-            lowest = self._counts.get_value_from_index(index)
-            middle = (lowest + self._counts.get_highest_equivalent_value(lowest)) / 2
-            yield middle / _TICKS, int(counts[index])
+        seen = np.flatnonzero(self._counts)
+        beyond = np.maximum((seen >> _HALF_BITS) - 1, 0)
+        middle = (seen - (beyond << _HALF_BITS) << beyond) + ((1 << beyond) - 1) / 2
+        return list(zip((middle / _TICKS).tolist(), self._counts[seen].tolist(), strict=True))
 
     def to_json(self) -> Saved:
         """What load.json and the workers' messages hold: the counts in HdrHistogram's own coding, V2."""
+        coder, seen = _coder(), np.flatnonzero(self._counts)
+        if len(seen):
+            _counts_in(coder)[:] = self._counts
+            coder.set_internal_tacking_values(int(seen[0]), int(seen[-1]), len(self))
         return {
             "requests": self.requests,
             "total": self.total,
@@ -180,22 +186,42 @@ class Histogram:
             "squares": str(self.squares),
             "smallest": self.smallest,
             "greatest": self.greatest,
-            "hdr": self._counts.encode().decode(),
+            "hdr": coder.encode().decode(),
         }
 
     @classmethod
     def from_json(cls, saved: Saved) -> "Histogram":
         """What `to_json` gave; raises KeyError or ValueError for anything else."""
         histogram = cls()
-        histogram._counts.decode_and_add(saved["hdr"])
+        coder = _coder()
+        coder.decode_and_add(saved["hdr"])
+        histogram._counts += _counts_in(coder)
         histogram.requests, histogram.total = int(saved["requests"]), int(saved["total"])
         histogram.squares = int(saved["squares"])
         histogram.smallest, histogram.greatest = saved["smallest"], saved["greatest"]
         return histogram
 
 
-def _kept(ticks: int) -> int:
-    return min(max(0, ticks), _HIGHEST_TICKS)
+def _coder() -> Any:
+    return HdrHistogram(1, _HIGHEST_TICKS, SIGNIFICANT_DIGITS)
+
+
+def _counts_in(coder: Any) -> Ticks:
+    counts: Ticks = np.frombuffer(coder.counts, np.int64)
+    return counts
+
+
+def _buckets_of(ticks: Ticks) -> Ticks:
+    """The number of each value's bucket, as HdrHistogram counts them."""
+    beyond = np.maximum(np.frexp(ticks.astype(np.float64))[1] - _HALF_BITS - 1, 0)
+    buckets: Ticks = (beyond << _HALF_BITS) + (ticks >> beyond)
+    return buckets
+
+
+def _sum_of_squares(ticks: Ticks, greatest: int) -> int:
+    if greatest**2 * len(ticks) < 2**63:
+        return int(np.dot(ticks, ticks))
+    return sum(value**2 for value in ticks.tolist())
 
 
 @lru_cache(maxsize=1024)

@@ -138,14 +138,14 @@ def body_pieces(chunks: Chunks, reads: Sequence[tuple[int, int]]) -> Pieces:
     """The reads of raw bytes, given as (time, raw bytes until then), as reads of the body's bytes."""
     body_ends = list(accumulate(map(len, chunks.parts)))
     end_of = dict(zip(chunks.raw_ends, body_ends, strict=True))
-    pieces: list[tuple[int, int]] = []
-    for arrived_ns, raw_size in reads:
-        known = end_of.get(raw_size - 2)
-        if known is None:
-            index = bisect_right(chunks.raw_ends, raw_size)
-            known = body_ends[index - 1] if index else 0
-            if index < len(body_ends):
-                # the read may end within a chunk
-                known = max(known, body_ends[index] - (chunks.raw_ends[index] - raw_size))
-        pieces.append((arrived_ns, known))
-    return tuple(pieces)
+
+    def body_end(raw_size: int) -> int:
+        index = bisect_right(chunks.raw_ends, raw_size)
+        known = body_ends[index - 1] if index else 0
+        if index == len(body_ends):
+            return known
+        # the read may end within a chunk
+        return max(known, body_ends[index] - (chunks.raw_ends[index] - raw_size))
+
+    # most reads end where a chunk does
+    return tuple([(at_ns, end_of.get(size - 2) or body_end(size)) for at_ns, size in reads])

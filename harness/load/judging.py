@@ -119,7 +119,7 @@ def _error_signs(record: RequestRecord, body: Any) -> Iterator[str]:
 
 
 def _read_stream(answered: Answered, media: str, *, is_read: bool) -> _Answer:
-    payloads, signs = _payloads(answered.body, is_read=is_read)
+    payloads, signs = _payloads(answered, is_read=is_read)
     if media != "text/event-stream":
         signs.add(f"media type {media}")
     bodies = [payload for payload in payloads if not isinstance(payload, str)]
@@ -137,11 +137,12 @@ def _read_stream(answered: Answered, media: str, *, is_read: bool) -> _Answer:
     return _Answer(frozenset(signs), _text(bodies), has_usage=bool(usages))
 
 
-def _payloads(body: bytes, *, is_read: bool) -> tuple[list[Object | str], set[str]]:
+def _payloads(answered: Answered, *, is_read: bool) -> tuple[list[Object | str], set[str]]:
     """The payloads of a stream's events, and the signs of its framing."""
-    parts = body.split(b"\n\n")
-    if b"\r" not in body and not parts.pop() and all(map(_is_plain, parts)):
-        return _parsed_payloads((part[6:] for part in parts), is_read=is_read)
+    body = answered.body
+    if answered.data is not None:
+        every = (part[6:] for part in body.split(b"\n\n")[:-1])
+        return _parsed_payloads(every if is_read else answered.data, is_read=is_read)
     signs: set[str] = set()
     data = []
     for event in read_events([(0, body)]):
@@ -157,10 +158,6 @@ def _payloads(body: bytes, *, is_read: bool) -> tuple[list[Object | str], set[st
             signs.add("an empty event")
     payloads, more = _parsed_payloads(data, is_read=is_read)
     return payloads, (signs | more) - {"field data"}
-
-
-def _is_plain(part: bytes) -> bool:
-    return part.startswith(b"data: ") and b"\n" not in part
 
 
 def _parsed_payloads(data: Iterable[bytes], *, is_read: bool) -> tuple[list[Object | str], set[str]]:

@@ -17,10 +17,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain
+from operator import sub
 from typing import Any
 
-from harness.load.histogram import RESOLUTION, Estimate, Histogram, Proportion, Saved, proportion
+import numpy as np
+
+from harness.load.histogram import RESOLUTION, Estimate, Histogram, Proportion, Saved, Ticks, proportion
 from harness.load.objectives import TIMES, Objective
 from harness.load.record import RequestRecord
 
@@ -32,22 +35,22 @@ _DETAIL_CHARS = 200
 
 
 def _between(start: str, end: str) -> Callable[[RequestRecord], Sequence[int]]:
-    """A span of a record in microseconds; empty where an end of it is missing."""
+    """A span of a record in nanoseconds; empty where an end of it is missing."""
 
     def span(record: RequestRecord) -> Sequence[int]:
         began, ended = getattr(record, start), getattr(record, end)
-        return () if began is None or ended is None else (_ticks(ended - began),)
+        return () if began is None or ended is None else (ended - began,)
 
     return span
 
 
-def _ticks(span_ns: int) -> int:
-    return (span_ns + _NS_A_TICK // 2) // _NS_A_TICK
+def _ticks(spans_ns: int | Ticks) -> Any:
+    return (spans_ns + _NS_A_TICK // 2) // _NS_A_TICK
 
 
 def _gaps(record: RequestRecord) -> Sequence[int]:
     times = record.arrivals_ns
-    return [_ticks(later - earlier) for earlier, later in pairwise(times)]
+    return list(map(sub, times[1:], times))
 
 
 def _worst_gap(record: RequestRecord) -> Sequence[int]:
@@ -59,7 +62,7 @@ def _tpot(record: RequestRecord) -> Sequence[int]:
     tokens, first, last = record.completion_tokens, record.first_output_ns, record.last_output_ns
     if tokens is None or tokens < 2 or first is None or last is None or last == first:
         return ()
-    return (_ticks((last - first) // (tokens - 1)),)
+    return ((last - first) // (tokens - 1),)
 
 
 def _output_rate(record: RequestRecord) -> Sequence[int]:
@@ -80,11 +83,11 @@ def _count_of(name: str) -> Callable[[RequestRecord], Sequence[int]]:
 
 def _generator_lateness(record: RequestRecord) -> Sequence[int]:
     taken_ns = record.start_ns if record.woke_ns is None else record.woke_ns
-    return (_ticks(taken_ns - record.due_ns),)
+    return (taken_ns - record.due_ns,)
 
 
 def _reader_lateness(record: RequestRecord) -> Sequence[int]:
-    return () if record.late_ns is None else (_ticks(record.late_ns),)
+    return () if record.late_ns is None else (record.late_ns,)
 
 
 _OF_SUCCESSES: Mapping[str, Callable[[RequestRecord], Sequence[int]]] = {
@@ -110,7 +113,7 @@ _OF_ALL: Mapping[str, Callable[[RequestRecord], Sequence[int]]] = {
     "slot_wait_ms": _between("woke_ns", "start_ns"),
 }
 FIGURES = (*_OF_SUCCESSES, *_OF_ALL)
-"""The names of all distributions. Each is a function of one record."""
+"""The names of all distributions. Each is a function of one record: times in ns, others in thousandths."""
 
 
 @dataclass(slots=True)
@@ -178,7 +181,8 @@ class Tally:
         for parts, of in ((_OF_SUCCESSES, succeeded), (_OF_ALL, due)):
             for name, values_of in parts.items():
                 given = [values for record in of if (values := values_of(record))]
-                self.histograms[name].add((value for values in given for value in values), len(given))
+                told = np.fromiter(chain.from_iterable(given), np.int64)
+                self.histograms[name].add(_ticks(told) if name.endswith("_ms") else told, len(given))
         for record in due:
             self._count(record)
 
@@ -253,7 +257,10 @@ class Tally:
         while number >= _CELLS:
             self._coarsen()
             number //= 2
-        return self.cells.setdefault(number, Cell())
+        cell = self.cells.get(number)
+        if cell is None:
+            cell = self.cells[number] = Cell()
+        return cell
 
     def _coarsen(self) -> None:
         """Join each two cells, so that a long run has no more of them than a short one."""
@@ -336,7 +343,7 @@ def _meets(record: RequestRecord, objective: Objective) -> bool:
     if not values:
         # A request without gaps can't have too long ones; one without a first output has not succeeded.
         return True
-    return objective.is_met_by(sum(values) / len(values) / 1000)
+    return objective.is_met_by(sum(values) / len(values) / 1e6)
 
 
 _OF_ALL_FIGURES: Mapping[str, Callable[[RequestRecord], Sequence[int]]] = {**_OF_SUCCESSES, **_OF_ALL}

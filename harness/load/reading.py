@@ -60,6 +60,11 @@ class Reading:
     usage: Usage = Usage()
     is_done: bool = False
     """Whether the stream said that it is over."""
+    data: tuple[bytes, ...] | None = None
+    """What a stream's events say, of events in a row that differ in their text alone the first two.
+
+    None where an event is more, or less, than one line that starts with `data: ` and ends on LF.
+    """
 
 
 def read_plain(body: bytes, arrived_ns: int) -> Reading:
@@ -107,6 +112,7 @@ def read_stream(body: bytes, pieces: Pieces) -> Reading:
         _arrivals(stream.output_ends, times, sizes),
         stream.usage,
         stream.is_done,
+        None if stream.data is None else tuple(stream.data),
     )
 
 
@@ -137,6 +143,7 @@ class _Stream:
     is_done: bool = False
     error: str | None = None
     broken: str | None = None
+    data: list[bytes] | None = field(default_factory=list)
     templates_left: int = _ATTEMPTS
 
     def verdict(self) -> tuple[Outcome | None, str]:
@@ -155,6 +162,7 @@ class _Stream:
 
     def take_any(self, body: bytes) -> None:
         """Take the events of a body with any line ends."""
+        self.data = None
         for event in sse.read_events([(0, body)]):
             if event.data is not None:
                 self._take_data(event.data.encode(), event.end, event.name)
@@ -166,6 +174,8 @@ class _Stream:
             end = body.find(b"\n\n", position)
             event = body[position:] if end < 0 else body[position:end]
             position = len(body) if end < 0 else end + 2
+            if end < 0:
+                self.data = None
             template = self._take_event(event, offset + position)
             if template is not None and body.startswith(template.prefix, position):
                 position = self._take_run(body, position, template, offset)
@@ -184,11 +194,13 @@ class _Stream:
         texts = [event[text] for event in events]
         if prefix + frame.join(texts) + suffix == run and _are_plain(texts):
             self._add_outputs(template.kind, ends)
+            self._keep(events[0])
         else:
             for event, end in zip(events, ends, strict=True):
                 is_fit = event.startswith(prefix) and event.endswith(suffix)
                 if is_fit and _are_plain([event[text]]):
                     self._add_outputs(template.kind, [end])
+                    self._keep(event)
                 else:
                     self._take_event(event, end)
         return ends[-1] - offset
@@ -198,8 +210,15 @@ class _Stream:
             self.first_ends.setdefault(kind, ends[0])
             self.output_ends += ends
 
+    def _keep(self, event: bytes) -> None:
+        if self.data is not None and event.startswith(b"data: ") and b"\n" not in event:
+            self.data.append(event[6:])
+        else:
+            self.data = None
+
     def _take_event(self, event: bytes, end: int) -> _Template | None:
         """Take one event; gives a template if its text can be told from its frame."""
+        self._keep(event)
         if event.startswith(b"data:") and b"\n" not in event:
             key = self._take_data(event[5:], end, None)
             if key is not None and self.templates_left:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
 
 import orjson
 
@@ -41,7 +40,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The reads in answer to a request, and how they ended.
+    """The bytes in answer to a request with the reads that brought them, and how they ended.
 
     `connected_ns` is None on a connection that stood already. `ahead_ns` is by how much the kernel's stamps
     are ahead of the monotonic clock, None where it gave none. `chunks` are those of the body where the reader
@@ -54,6 +53,7 @@ class Received:
     end: End
     detail: str
     head: Head | None
+    raw: bytes
     reads: Sequence[RawRead]
     ahead_ns: int | None
     chunks: Chunks | None = None
@@ -116,11 +116,10 @@ class Taken:
                 worker=due.worker,
             )
             return Answered(record, self.request)
-        raw = b"".join([data for _, _, data in received.reads])
         arrived = arrivals_ns(received.reads, received.ahead_ns)
-        body, pieces = _body(received, raw, arrived)
+        body, pieces = _body(received, arrived)
         reading = _reading(received, self.mode, body, pieces)
-        outcome, detail = _outcome(received, reading, raw)
+        outcome, detail = _outcome(received, reading)
         seen = self.seen or _seen_by_reader(received, reading, arrived)
         if outcome is Outcome.OK and seen.raised:
             outcome, detail = Outcome.CLIENT_ERROR, seen.raised
@@ -128,7 +127,6 @@ class Taken:
         head = received.head
         # One read without a stamp is enough for nobody to know how late the times of this request are.
         is_kernels = received.ahead_ns is not None and all(stamp for _, stamp, _ in received.reads)
-        late_ns = [read[0] - arrived_ns for read, arrived_ns in zip(received.reads, arrived, strict=True)]
         record = RequestRecord(
             due.ordinal,
             self.client,
@@ -156,23 +154,31 @@ class Taken:
             status=head.status if head else None,
             detail=self._shown(detail),
             clock="kernel" if is_kernels else "read",
-            late_ns=max(late_ns, default=None) if is_kernels else None,
+            late_ns=_longest_unread_ns(received, arrived) if is_kernels else None,
             worker=due.worker,
         )
-        return Answered(record, self.request, header_pairs(raw, head) if head else (), body, pieces)
+        headers = header_pairs(received.raw, head) if head else ()
+        return Answered(record, self.request, headers, body, pieces, reading.data)
 
     def _shown(self, detail: str) -> str:
         """The start of a detail. The key is taken out first: half of it would not be found."""
+        if not detail:
+            return ""
         said = detail.encode("utf-8", "backslashreplace")
         return redact(said, self.secret).decode("utf-8", "replace")[:_DETAIL_CHARS]
 
 
-def _body(received: Received, raw: bytes, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
+def _longest_unread_ns(received: Received, arrived: Sequence[int]) -> int | None:
+    reads = zip(received.reads, arrived, strict=True)
+    return max([read_ns - arrived_ns for (read_ns, _, _), arrived_ns in reads], default=None)
+
+
+def _body(received: Received, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
     """The body without its transfer coding, and the reads that made it."""
-    head = received.head
+    head, raw = received.head, received.raw
     if head is None:
         return b"", ()
-    raw_reads = list(zip(arrived, accumulate(len(data) for _, _, data in received.reads), strict=True))
+    raw_reads = [(at_ns, size) for at_ns, (_, _, size) in zip(arrived, received.reads, strict=True)]
     if not head.is_chunked:
         whole = Chunks([raw[head.size :]], [len(raw)], is_whole=True)
         return whole.parts[0], body_pieces(whole, raw_reads)
@@ -189,12 +195,12 @@ def _reading(received: Received, mode: Mode, body: bytes, pieces: Pieces) -> Rea
     return read_stream(body, pieces) if mode is Mode.STREAM else read_plain(body, pieces[-1][0])
 
 
-def _outcome(received: Received, reading: Reading, raw: bytes) -> tuple[Outcome, str]:
+def _outcome(received: Received, reading: Reading) -> tuple[Outcome, str]:
     """What became of a request: the status first, then what the endpoint said, then how the bytes ended."""
     head = received.head
     if head is not None and head.status != 200:
         kind = Outcome.RATE_LIMITED if head.status == 429 else Outcome.HTTP_ERROR
-        return kind, f"HTTP {head.status}: {_message(raw[head.size :])}"
+        return kind, f"HTTP {head.status}: {_message(received.raw[head.size :])}"
     if head is not None and reading.trouble is Outcome.ERROR_EVENT:
         return Outcome.ERROR_EVENT, reading.detail
     if received.end in _OUTCOMES and not (reading.is_done and reading.trouble is None):

@@ -107,6 +107,7 @@ class Answered:
 
     `request` is the request's JSON body, `body` the response's without its transfer coding. `pieces` are the
     reads that made it: when the bytes arrived, and how many of the body's bytes there were after them.
+    `data` is what a stream's events say, as `Reading.data`.
     """
 
     record: RequestRecord
@@ -114,6 +115,7 @@ class Answered:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     pieces: tuple[tuple[int, int], ...] = ()
+    data: tuple[bytes, ...] | None = None
 
 
 _NAMES = tuple(field.name for field in fields(RequestRecord))

@@ -30,6 +30,7 @@ class Tap:
     """What is noted of one request at a time, which may take `total_s`."""
 
     total_s: float
+    raw: bytearray = field(default_factory=bytearray)
     reads: list[RawRead] = field(default_factory=list)
     connected_ns: int | None = None
     sent_ns: int | None = None
@@ -40,7 +41,7 @@ class Tap:
 
     def begin(self) -> None:
         """Forget the request before."""
-        self.reads, self.connected_ns, self.sent_ns = [], None, None
+        self.raw, self.reads, self.connected_ns, self.sent_ns = bytearray(), [], None, None
         self.has_ended = False
         self.ahead_ns = realtime_ahead_ns()
         self.until_s = time.monotonic() + self.total_s
@@ -56,7 +57,7 @@ class Tap:
         """What has come; None where nothing could be sent."""
         if self.sent_ns is None:
             return None
-        raw = b"".join([data for _, _, data in self.reads])
+        raw = bytes(self.raw)
         try:
             head = parsed_head(raw)
             end, detail = self._end(raw, head, error)
@@ -64,7 +65,9 @@ class Tap:
             head, end, detail = None, End.NOT_HTTP, str(not_http)
         has_stamps = self.has_stamps and is_same(self.ahead_ns, realtime_ahead_ns())
         ahead_ns = self.ahead_ns if has_stamps else None
-        return Received(self.connected_ns, self.sent_ns, ended_ns, end, detail, head, self.reads, ahead_ns)
+        return Received(
+            self.connected_ns, self.sent_ns, ended_ns, end, detail, head, raw, self.reads, ahead_ns
+        )
 
     def _end(self, raw: bytes, head: Head | None, error: Exception | None) -> tuple[End, str]:
         if head is not None and _is_whole(raw, head, has_ended=self.has_ended):
@@ -115,7 +118,8 @@ class _TappedStream(httpcore2.NetworkStream):
             except OSError as error:
                 raise httpcore2.ReadError(error) from error
         if data:
-            self._tap.reads.append((time.monotonic_ns(), stamp, data))
+            self._tap.raw += data
+            self._tap.reads.append((time.monotonic_ns(), stamp, len(self._tap.raw)))
         else:
             self._tap.has_ended = True
         return data

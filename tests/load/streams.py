@@ -25,11 +25,12 @@ def chunk(delta: Object, finish_reason: str | None = None, index: int = 0) -> Ob
     }
 
 
-def streamed(texts: Sequence[str], *, usage: bool = True) -> bytes:
-    """A right stream that says these texts."""
+def streamed(texts: Sequence[str], *, usage: bool = True, padded: bool = True) -> bytes:
+    """A right stream that says these texts, its chunks padded to unlike lengths or alike but for the text."""
     chunks = [chunk({"role": "assistant", "content": "", "refusal": None})]
     chunks += [
-        {**chunk({"content": text}), "obfuscation": "xy7" * (1 + at % 5)} for at, text in enumerate(texts)
+        chunk({"content": text}) | ({"obfuscation": "xy7" * (1 + at % 5)} if padded else {})
+        for at, text in enumerate(texts)
     ]
     chunks.append(chunk({}, "stop"))
     if usage:

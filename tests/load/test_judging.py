@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.evidence import Object
 from harness.evidence.chat import DONE
 from harness.load.judging import FOREIGN, TRUNCATED, USAGE_LOST, Judge
+from harness.load.reading import read_stream
 from harness.load.record import Answered, Outcome
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
@@ -31,6 +32,7 @@ def _answered(body: bytes, *, outcome: Outcome = Outcome.OK, status: int = 200, 
         orjson.dumps({"model": "m", "stream": True, "stream_options": {"include_usage": True}}),
         (("Content-Type", media or "text/event-stream"),),
         body,
+        data=read_stream(body, ((0, len(body)),)).data,
     )
 
 
@@ -139,15 +141,20 @@ def test_answers_of_one_kind_are_explained_once() -> None:
     assert len(judge.kinds) == 1
 
 
-@given(st.lists(st.text(max_size=6), max_size=8), st.booleans())
-def test_a_stream_is_right_whatever_its_text(texts: list[str], in_one_word: bool) -> None:  # noqa: FBT001  # drawn
+@given(st.lists(st.text(max_size=6), max_size=8), st.booleans(), st.booleans())
+def test_a_stream_is_right_whatever_its_text(
+    texts: list[str],
+    in_one_word: bool,  # noqa: FBT001  # drawn
+    padded: bool,  # noqa: FBT001  # drawn
+) -> None:
     said = ["yes", *(["same"] * len(texts) if in_one_word else texts)]
-    assert _told(_answered(streamed(said))) == ()
+    assert _told(_answered(streamed(said, padded=padded))) == ()
 
 
+@pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("at", [0, 1, 2, 3, 4])
-def test_a_lie_in_one_of_many_like_chunks_is_seen(at: int) -> None:
-    parts = streamed(["Hello"] * 5).split(b"\n\n")
+def test_a_lie_in_one_of_many_like_chunks_is_seen(at: int, padded: bool) -> None:  # noqa: FBT001  # a parameter
+    parts = streamed(["Hello"] * 5, padded=padded).split(b"\n\n")
     for lie in (
         parts[1 + at].replace(b'"m"', b"7"),
         parts[1 + at].replace(b'"Hello"', b'"Hel\xfflo"'),
