@@ -141,7 +141,7 @@ class Connection:
             end,
             detail,
             reader.head,
-            bytes(reader.raw),
+            reader.whole or bytes(reader.raw),
             reader.reads,
             ahead_ns if has_stamps else None,
             reader.chunks,
@@ -239,6 +239,7 @@ class _Reader:
         "raw",
         "reads",
         "waiter",
+        "whole",
     )
 
     def __init__(
@@ -249,6 +250,7 @@ class _Reader:
         self._receive, self._defer = receive, defer
         self.waiter: Waiter[None] = Waiter()
         self.raw = bytearray()
+        self.whole = b""
         self.reads: list[RawRead] = []
         self.head: Head | None = None
         self.chunks: Chunks | None = None
@@ -291,7 +293,7 @@ class _Reader:
 
     def _look_for_head(self) -> None:
         try:
-            self.head = parsed_head(bytes(self.raw))
+            self.head = parsed_head(self.raw)
         except NotHttpError as error:
             self.end(End.NOT_HTTP, str(error))
             return
@@ -306,10 +308,11 @@ class _Reader:
     def _look_for_last_chunk(self, head: Head) -> None:
         if self._tail is None or not self.raw.endswith(self._tail):
             return
+        raw = bytes(self.raw)
         try:
-            chunks = dechunked(bytes(self.raw), head.size)
+            chunks = dechunked(raw, head.size)
             if chunks.is_whole:
-                self.chunks = chunks
+                self.whole, self.chunks = raw, chunks
                 self.end(End.COMPLETE, "")
         except NotHttpError as error:
             self.end(End.NOT_HTTP, str(error))

@@ -44,14 +44,14 @@ class Head:
     keeps_connection: bool
 
 
-def parsed_head(data: bytes) -> Head | None:
+def parsed_head(data: bytes | bytearray) -> Head | None:
     """The head at the start of the data; None while it is not whole."""
     start = 0
     while True:
         line = _STATUS_LINE.match(data, start)
         end = data.find(b"\r\n\r\n", start)
         if line is None and (end >= 0 or not b"HTTP/1.".startswith(data[start : start + 7])):
-            raise NotHttpError(f"it began with {data[start : start + 20]!r}")
+            raise NotHttpError(f"it began with {bytes(data[start : start + 20])!r}")
         if line is None or end < 0:
             return None
         status = int(line[2])

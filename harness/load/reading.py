@@ -188,11 +188,10 @@ class _Stream:
         run_end = body.rfind(suffix + b"\n\n", start) + len(suffix)
         if run_end < start:
             return start
-        run = body[start:run_end]
-        events = run.split(b"\n\n")
+        events = body[start:run_end].split(b"\n\n")
         ends = list(accumulate([len(event) + 2 for event in events], initial=offset + start))[1:]
         texts = [event[text] for event in events]
-        if prefix + frame.join(texts) + suffix == run and _are_plain(texts):
+        if body.startswith(prefix + frame.join(texts) + suffix, start) and _are_plain(texts):
             self._add_outputs(template.kind, ends)
             self._keep(events[0])
         else:

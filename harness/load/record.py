@@ -5,7 +5,8 @@ All times are nanoseconds of `time.monotonic_ns` of the machine that asked; None
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import sub
 from typing import Any, Literal, TypeAlias
 
 import orjson
@@ -131,8 +132,8 @@ def encode(record: RequestRecord) -> bytes:
         if value != _DEFAULTS[name]:
             line[name] = value - record.due_ns if name in _TIMES else value
     if record.arrivals_ns:
-        steps = (later - earlier for earlier, later in pairwise(record.arrivals_ns))
-        line["arrivals_ns"] = [record.arrivals_ns[0] - record.due_ns, *steps]
+        times = record.arrivals_ns
+        line["arrivals_ns"] = list(map(sub, times, (record.due_ns, *times)))
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 

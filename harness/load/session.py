@@ -32,8 +32,11 @@ from harness.wire.limits import Limits
 _BATCH = 50
 """How many records to count at a time; more cost less each, and hold the loop longer."""
 
-_BACKLOG = 5000
-"""How many answers may wait to be read before reading them goes before everything else."""
+_BACKLOG = 2000
+"""How many answers may wait for a moment in which there is nothing else to do."""
+
+_OVERDUE = 100
+"""For so many beyond these, one more is read at a turn."""
 
 _OPENED_AHEAD = 32
 """How many clients an open loop without users has ready before it begins."""
@@ -70,6 +73,7 @@ class Intake:
     lines: list[bytes] = field(default_factory=list)
     judging_ns: int = 0
     has_more: Event = field(default_factory=Event)
+    has_too_many: Event = field(default_factory=Event)
     is_ending: Event = field(default_factory=Event)
     trouble: UsageError | None = None
 
@@ -77,18 +81,32 @@ class Intake:
         """Keep what has been taken for later."""
         self.waiting.append(taken)
         self.has_more.set()
+        if len(self.waiting) > _BACKLOG:
+            self.has_too_many.set()
 
-    def run(self) -> None:
+    def read_when_idle(self) -> None:
         """Read whenever the loop has nothing else to do, until the greenlet is killed."""
         while True:
             self.has_more.wait()
             self.has_more.clear()
             while self.waiting:
-                if len(self.waiting) < _BACKLOG:
-                    gevent.idle()
-                self._read(self.waiting.popleft())
-                if len(self.batch) >= _BATCH:
-                    self.count()
+                gevent.idle()
+                self._read_some(1)
+
+    def read_the_overdue(self) -> None:
+        """Read some at every turn of the loop while too many wait, until the greenlet is killed."""
+        while True:
+            self.has_too_many.wait()
+            self.has_too_many.clear()
+            while (beyond := len(self.waiting) - _BACKLOG) > 0:
+                gevent.sleep(0)
+                self._read_some(1 + beyond // _OVERDUE)
+
+    def _read_some(self, count: int) -> None:
+        for _ in range(min(count, len(self.waiting))):
+            self._read(self.waiting.popleft())
+        if len(self.batch) >= _BATCH:
+            self.count()
 
     def write_each_second(self) -> None:
         """Count and write what there is, until it `is_ending`; killed in mid-write, it would lose lines."""
@@ -180,7 +198,7 @@ class Session:
         self._unanswered: dict[int, tuple[Due, int]] = {}
         self._asked = 0
         self._is_stopped = False
-        self._reader: gevent.Greenlet[..., None] | None = None
+        self._readers = Group()
         self._writer: gevent.Greenlet[..., None] | None = None
         self._serving = Group()
         self._started_cpu_s = 0.0
@@ -214,7 +232,8 @@ class Session:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        self._reader = gevent.spawn(self._intake.run)
+        self._readers.spawn(self._intake.read_when_idle)
+        self._readers.spawn(self._intake.read_the_overdue)
         self._writer = gevent.spawn(self._intake.write_each_second)
 
     def finish(self) -> None:
@@ -230,8 +249,7 @@ class Session:
         self._unanswered.clear()
         self._queue.clear()
         self._serving.kill()
-        if self._reader is not None:
-            self._reader.kill()
+        self._readers.kill()
         self._intake.is_ending.set()
         if self._writer is not None:
             self._writer.join()
