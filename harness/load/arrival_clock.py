@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from gevent import monkey
+
 RawRead: TypeAlias = tuple[int, bytes, int]
 """When it was read, the kernel's stamp as it gave it (empty where it gave none), and the bytes until then."""
 
@@ -35,6 +37,17 @@ def ask_for_stamps(sock: Any) -> bool:
     except OSError:
         return False
     return True
+
+
+def stamping() -> Any:
+    """A socket that asks for stamps, to be kept while any are wanted.
+
+    The kernel stamps what comes in from a moment after the first socket has asked for it until the last one
+    is gone: the first answer of a run would come too early for it.
+    """
+    asking = monkey.get_original("socket", "socket")(socket.AF_INET, socket.SOCK_DGRAM)
+    ask_for_stamps(asking)
+    return asking
 
 
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> bytes:

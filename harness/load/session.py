@@ -18,6 +18,7 @@ from gevent.pool import Group
 from harness.clients import Connection as Endpoint
 from harness.dialect import waivers_of
 from harness.errors import UsageError, writing
+from harness.load.arrival_clock import stamping
 from harness.load.arrivals import ClosedLoop, arrivals, share
 from harness.load.clients import LoadClient, OpenClient, clients
 from harness.load.job import NS, Job
@@ -199,6 +200,7 @@ class Session:
         self._asked = 0
         self._is_stopped = False
         self._readers = Group()
+        self._stamping = stamping()
         self._writer: gevent.Greenlet[..., None] | None = None
         self._serving = Group()
         self._started_cpu_s = 0.0
@@ -258,6 +260,7 @@ class Session:
         finally:
             for client in self._idle:
                 client.close()
+            self._stamping.close()
             gc.unfreeze()
 
     def _timeouts(self) -> Iterator[RequestRecord]:

@@ -18,6 +18,7 @@ import pytest
 from harness.clients import Connection
 from harness.endpoint.fast import FastSettings, running
 from harness.endpoint.fast_answers import Failure
+from harness.load.arrival_clock import stamping
 from harness.load.clients import clients
 from harness.load.received import Due
 from harness.load.record import Outcome, RequestRecord, decode, encode
@@ -39,6 +40,14 @@ _OUTCOMES = {
     Failure.UNFINISHED: Outcome.UNFINISHED,
     Failure.NOT_JSON: Outcome.NOT_JSON,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stamps() -> Iterator[None]:
+    """As a session has them: the kernel stamps already when the first answer comes."""
+    with stamping():
+        time.sleep(0.1)
+        yield
 
 
 def _ask(
