@@ -141,8 +141,10 @@ def _payloads(answered: Answered, *, is_read: bool) -> tuple[list[Object | str],
     """The payloads of a stream's events, and the signs of its framing."""
     body = answered.body
     if answered.data is not None:
+        # a chunk that differs from two before it in its text alone has the same schema and leads the state
+        # machine nowhere else, so that only whoever reads the text has to open it
         every = (part[6:] for part in body.split(b"\n\n")[:-1])
-        return _parsed_payloads(every if is_read else answered.data, is_read=is_read)
+        return _parsed_payloads(every if is_read else answered.data)
     signs: set[str] = set()
     data = []
     for event in read_events([(0, body)]):
@@ -156,26 +158,15 @@ def _payloads(answered: Answered, *, is_read: bool) -> tuple[list[Object | str],
             data.append(event.data.encode())
         elif not event.comments:
             signs.add("an empty event")
-    payloads, more = _parsed_payloads(data, is_read=is_read)
+    payloads, more = _parsed_payloads(data)
     return payloads, (signs | more) - {"field data"}
 
 
-def _parsed_payloads(data: Iterable[bytes], *, is_read: bool) -> tuple[list[Object | str], set[str]]:
-    """The payloads, and whether some are none; of those alike in a row, two unless they are to be read.
-
-    A chunk that differs from two before it in its text alone has the same schema and leads the state machine
-    nowhere else, so that the gate need not open it.
-    """
+def _parsed_payloads(data: Iterable[bytes]) -> tuple[list[Object | str], set[str]]:
+    """The payloads, and whether some are none."""
     payloads: list[Object | str] = []
     signs: set[str] = set()
-    frame: tuple[bytes, ...] = ()
-    in_a_row = 0
     for piece in data:
-        around = _around_text(piece)
-        in_a_row = in_a_row + 1 if around is not None and around == frame else 0
-        if in_a_row > 1 and not is_read:
-            continue
-        frame = around or ()
         if piece == b"[DONE]":
             payloads.append(DONE)
         elif isinstance(body := parsed(piece), dict):
@@ -183,21 +174,6 @@ def _parsed_payloads(data: Iterable[bytes], *, is_read: bool) -> tuple[list[Obje
         else:
             signs.add("no JSON object")
     return payloads, signs
-
-
-def _around_text(piece: bytes) -> tuple[bytes, ...] | None:
-    """What stands around the text of a chunk and its padding; None where that can't be seen at a glance."""
-    before, mark, rest = piece.partition(b'"content":"')
-    text, _, behind = rest.partition(b'"')
-    if not mark or not text or b"\\" in text:
-        return None
-    try:
-        is_plain = text.decode().isprintable()
-    except UnicodeDecodeError:
-        return None
-    behind, is_padded, rest = behind.partition(b'"obfuscation":"')
-    padding, _, end = rest.partition(b'"')
-    return (before, behind, end) if is_plain and (padding.isalnum() or not is_padded) else None
 
 
 def _schema_signs(kind: str, body: Object) -> set[str]:

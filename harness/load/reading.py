@@ -61,7 +61,7 @@ class Reading:
     is_done: bool = False
     """Whether the stream said that it is over."""
     data: tuple[bytes, ...] | None = None
-    """What a stream's events say, of events in a row that differ in their text alone the first two.
+    """What a stream's events say, of events in a row that differ in text and padding alone the first two.
 
     None where an event is more, or less, than one line that starts with `data: ` and ends on LF.
     """
@@ -124,11 +124,30 @@ def _arrivals(ends: Sequence[int], times: Sequence[int], sizes: Sequence[int]) -
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """The bytes around the text of an event, from one event's text to the next one's."""
+    """The bytes around the text of an event, from one event's text to the next one's.
+
+    `padding` is where in the suffix stands what differs from event to event and says nothing; None where
+    there is none.
+    """
 
     kind: OutputKind
     prefix: bytes
     suffix: bytes
+    padding: slice | None
+
+    def fits(self, event: bytes) -> bool:
+        """Whether an event differs in its text and its padding alone."""
+        if not event.startswith(self.prefix):
+            return False
+        text, quote, rest = event[len(self.prefix) :].partition(b'"')
+        return _are_plain([text]) and (quote + rest == self.suffix or self._is_padded(quote + rest))
+
+    def _is_padded(self, suffix: bytes) -> bool:
+        if self.padding is None:
+            return False
+        before, behind = self.suffix[: self.padding.start], self.suffix[self.padding.stop :]
+        padding = suffix[len(before) : len(suffix) - len(behind)]
+        return suffix.startswith(before) and suffix.endswith(behind) and padding.isalnum()
 
 
 @dataclass(slots=True)
@@ -185,7 +204,8 @@ class _Stream:
         self.templates_left -= 1
         prefix, suffix = template.prefix, template.suffix
         frame, text = suffix + b"\n\n" + prefix, slice(len(prefix), -len(suffix))
-        run_end = body.rfind(suffix + b"\n\n", start) + len(suffix)
+        behind = suffix if template.padding is None else suffix[template.padding.stop :]
+        run_end = body.rfind(behind + b"\n\n", start) + len(behind)
         if run_end < start:
             return start
         events = body[start:run_end].split(b"\n\n")
@@ -195,13 +215,15 @@ class _Stream:
             self._add_outputs(template.kind, ends)
             self._keep(events[0])
         else:
+            in_a_row = 0
             for event, end in zip(events, ends, strict=True):
-                is_fit = event.startswith(prefix) and event.endswith(suffix)
-                if is_fit and _are_plain([event[text]]):
-                    self._add_outputs(template.kind, [end])
-                    self._keep(event)
-                else:
+                in_a_row = in_a_row + 1 if template.fits(event) else 0
+                if not in_a_row:
                     self._take_event(event, end)
+                    continue
+                self._add_outputs(template.kind, [end])
+                if in_a_row <= 2:
+                    self._keep(event)
         return ends[-1] - offset
 
     def _add_outputs(self, kind: OutputKind, ends: list[int]) -> None:
@@ -270,7 +292,18 @@ def _template(event: bytes, key: str) -> _Template | None:
     if not isinstance(probe, dict):
         return None
     texts = [(choice.get("delta") or choice).get(key) for choice in _choices(probe)]
-    return _Template(_TEXTS[key], prefix, suffix) if texts == ["likewise"] else None
+    if texts != ["likewise"]:
+        return None
+    return _Template(_TEXTS[key], prefix, suffix, _padding(suffix, probe.get("obfuscation")))
+
+
+def _padding(suffix: bytes, obfuscation: object) -> slice | None:
+    """Where OpenAI's padding stands, which makes events of unlike texts alike in length."""
+    before, key, behind = suffix.rpartition(b'"obfuscation":"')
+    if not key or not isinstance(obfuscation, str) or not behind.startswith(obfuscation.encode()):
+        return None
+    start = len(before) + len(key)
+    return slice(start, start + len(obfuscation.encode()))
 
 
 def _are_plain(texts: Sequence[bytes]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.evidence import Object
@@ -19,7 +19,7 @@ from harness.scenario import Mode
 from harness.stream_machine import CHAT, chat_defects, chat_signals, walk
 from harness.target import Waiver
 from tests.load.records import record
-from tests.load.streams import chunk, stream_of, streamed
+from tests.load.streams import chunk, framed, stream_of, streamed
 
 NONCE = "0123456789abcdef"
 ASKED = LoadRequest("chat", {"messages": [], "max_tokens": 8}, NONCE)
@@ -167,6 +167,7 @@ def test_a_lie_in_one_of_many_like_chunks_is_seen(at: int, padded: bool) -> None
 
 _deltas: st.SearchStrategy[Any] = st.sampled_from(
     [
+        {"content": "word"},
         {"role": "assistant", "content": ""},
         {"role": "user"},
         {"content": "text"},
@@ -187,6 +188,20 @@ _chunks: st.SearchStrategy[Any] = st.one_of(
     st.just({"code": 1, "message": "x"}),
     st.just(DONE),
 )
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(_chunks, st.integers(1, 4)), min_size=1, max_size=8), st.booleans())
+def test_what_is_alike_need_not_be_opened(payloads: list[tuple[Any, int]], padded: bool) -> None:  # noqa: FBT001  # drawn
+    every = [payload for payload, times in payloads for _ in range(times)]
+    if padded:
+        every = [
+            {**payload, "obfuscation": "xyz"[: 1 + at % 3]} if isinstance(payload, dict) else payload
+            for at, payload in enumerate(every)
+        ]
+    answered = _answered(framed(every))
+    assert answered.data is not None
+    assert _told(answered) == _told(replace(answered, data=None))
 
 
 @given(st.lists(_chunks, min_size=1, max_size=8))

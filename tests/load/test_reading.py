@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect_left
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from harness.load.reading import read_plain, read_stream
 from harness.load.record import Outcome
 
 _TEXT = st.text(max_size=6) | st.sampled_from([" token", '"', "\\", "\n", "data: ", "é", "\u2028", "[DONE]"])
+_PADDINGS = ("x", "yz", "yz7yz7yz7", "", 'a"b', "é", 7, None)
 _DELTAS = st.one_of(
     _TEXT.map(lambda text: {"content": text}),
     _TEXT.map(lambda text: {"reasoning_content": text}),
@@ -46,14 +48,21 @@ def _is_output(delta: dict[str, Any]) -> bool:
     comment=st.sampled_from([b"", b": ping\n\n"]),
     space=st.sampled_from(["", " "]),
     compact=st.booleans(),
+    paddings=st.lists(st.sampled_from([{}, *({"obfuscation": value} for value in _PADDINGS)]), min_size=1),
 )
 def test_each_output_arrives_with_its_last_byte(
-    *, deltas: list[tuple[dict[str, Any], int]], cuts: list[int], comment: bytes, space: str, compact: bool
+    *,
+    deltas: list[tuple[dict[str, Any], int]],
+    cuts: list[int],
+    comment: bytes,
+    space: str,
+    compact: bool,
+    paddings: list[dict[str, Any]],
 ) -> None:
     events = [delta for delta, times in deltas for _ in range(times)]
     body, ends = b"", []
-    for delta in events:
-        body += comment + _event(_chunk(delta), space=space, compact=compact)
+    for delta, padding in zip(events, cycle(paddings), strict=False):
+        body += comment + _event(_chunk(delta, **padding), space=space, compact=compact)
         if _is_output(delta):
             ends.append(len(body))
     body += _END + _DONE
