@@ -330,8 +330,9 @@ def load(
         objectives=slo or [],
         find_max=find_max,
         sweep=sweep,
+        cap=cap,
     )
-    settings = replace(settings, cap=cap, timeout_s=timeout, seed=seed, is_judged=judge, web=web)
+    settings = replace(settings, timeout_s=timeout, seed=seed, is_judged=judge, web=web)
     if master is not None:
         settings = replace(
             settings, workers=master, has_own_workers=False, bind_host=master_host, bind_port=master_port

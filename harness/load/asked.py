@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.asked import modes_of, words
 from harness.errors import UsageError
-from harness.load.arrivals import parse_schedule
+from harness.load.arrivals import ClosedLoop, at_rate, parse_schedule
 from harness.load.objectives import Objective, parse_objectives
 from harness.load.probe import is_loopback
 from harness.load.search import parse_levels
@@ -17,6 +17,7 @@ from harness.report.load import formats
 from harness.scenario import Mode
 from harness.target import Target
 from harness.target import load as load_targets
+from harness.toml_table import shown_value
 
 CLIENTS = ("raw", "openai", "langchain")
 
@@ -79,6 +80,7 @@ def settings_of(
     objectives: Sequence[str],
     find_max: str | None,
     sweep: str | None,
+    cap: int | None,
 ) -> LoadSettings:
     """Settings from the words of a command line; the objectives are the workload's where none are given."""
     modes = modes_of(mode)
@@ -90,7 +92,20 @@ def settings_of(
     if (find_max or sweep) and len(names) > 1:
         raise UsageError("A search or a sweep goes by one client.", "Name one with --clients.")
     asked = load_workload(workload)
-    parse_schedule(arrivals)
+    schedule, levels = parse_schedule(arrivals), parse_levels(sweep) if sweep else ()
+    if find_max or sweep:
+        at_rate(schedule, 1)
+    if isinstance(schedule, ClosedLoop):
+        if cap is not None:
+            raise UsageError(
+                "Users that wait for their answers have no cap: they are the requests in flight.",
+                "Leave out --cap, or give --arrivals a rate, such as constant:50.",
+            )
+        if any(level != int(level) for level in levels):
+            raise UsageError(
+                f"The levels {shown_value(sweep)} are users, of whom there are only whole ones.",
+                "Write whole numbers, or give --arrivals a rate, such as constant:50.",
+            )
     return LoadSettings(
         asked,
         arrivals,
@@ -101,7 +116,8 @@ def settings_of(
         cool_down_s,
         objectives=parse_objectives(objectives) or asked.objectives,
         search=parse_objectives(words(find_max)) if find_max else (),
-        levels=parse_levels(sweep) if sweep else (),
+        levels=levels,
+        cap=cap,
     )
 
 

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
 from harness.load.metrics import ClientFigures, figures, timeline
 from harness.load.probe import probe
 from harness.load.record_log import forget
-from harness.load.search import Step, find_max, sweep
+from harness.load.search import Step, find_max, interrupted, sweep
 from harness.load.verdicts import verdicts
 from harness.report.load import summary, write
 from harness.run import Environment, TargetSummary
@@ -59,6 +60,8 @@ def load_and_report(
 ) -> int:
     """Make the load, write its reports, print what its user needs to know, and give the exit code."""
     before = None if baseline is None else load_run.load(baseline)
+    if before is not None:
+        load_run.check_comparable(before, [(client, settings.mode.value) for client in settings.clients])
     stop = Event()
     with Live(console=console, auto_refresh=False, transient=True) as display:
 
@@ -67,7 +70,7 @@ def load_and_report(
                 display.update(Text(line(name, duration_s, progress)), refresh=True)
 
         run = load(target, settings, environ, folder, show, stop)
-    if before is not None:
+    if before is not None and run.clients:
         run = load_run.compared(run, before)
         load_run.save(run, folder)
     paths = write(run, folder, formats)
@@ -89,43 +92,63 @@ def load(
     show: Callable[[str, float, Progress], None],
     stop: Event,
 ) -> LoadRun:
-    """Make the load and keep the run; Ctrl-C sets `stop` and ends it early with what there is."""
+    """Make the load and keep the run.
+
+    Once the load has begun, Ctrl-C sets `stop` and ends it early with what there is; before that, it raises
+    KeyboardInterrupt.
+    """
     began = now()
     with ExitStack() as stack:
-        stack.enter_context(_stopped_by_ctrl_c(stop))
         stack.enter_context(isolated_environment())
-        at, endpoint = stack.enter_context(_started(target, environ))
-        jobs = [_job(at, settings, client) for client in settings.clients]
-        for job in jobs:
-            probe(job, at, endpoint.key)
-        plan = Plan(
-            settings.schedule,
-            settings.seed,
-            settings.duration_s,
-            settings.warm_up_s,
-            settings.cool_down_s,
-            settings.cap,
-        )
-        unfinished = _run(at, settings, plan, began)
-        load_run.save(unfinished, folder)
+        load_run.check_writable(folder)
+        with _given_up_by_ctrl_c():
+            at, endpoint = stack.enter_context(_started(target, environ))
+            jobs = [_job(at, settings, client) for client in settings.clients]
+            for job in jobs:
+                probe(job, at, endpoint.key)
+            tell = _Told(_unfinished(at, settings, began), folder, show)
+            make = stack.enter_context(_maker(settings, endpoint.key, folder, tell, stop))
+        stack.enter_context(_stopped_by_ctrl_c(stop))
         forget(folder)
-        make = stack.enter_context(_maker(settings, endpoint.key, folder, show, stop))
-        finished = _measured(unfinished, settings, jobs, make, stop)
+        load_run.save(tell.run, folder)
+        finished = _measured(tell, settings, jobs, make, stop)
     finished = replace(finished, finished=now())
     load_run.save(finished, folder)
     return finished
 
 
+@dataclass(slots=True)
+class _Told:
+    """What is told of a run that goes on: to its user, and to its folder for the case that it is killed."""
+
+    run: LoadRun
+    folder: Path
+    show: Callable[[str, float, Progress], None]
+
+    def progress(self, job: Job, progress: Progress) -> None:
+        """Show how a job stands; when it begins, keep the time from which the times of its requests count."""
+        if self.run.curve is None and job.client not in self.run.started_ns:
+            began_ns = {**self.run.started_ns, job.client: progress.tally.started_ns}
+            self.run = replace(self.run, started_ns=began_ns)
+            load_run.save(self.run, self.folder)
+        self.show(f"{job.target} by {job.client}", job.duration_s, progress)
+
+    def curve(self, curve: Curve) -> None:
+        """Keep the levels that have ended."""
+        self.run = replace(self.run, curve=curve, clients=[step.figures for step in curve.steps[-1:]])
+        load_run.save(self.run, self.folder)
+
+
 Make = Callable[[Job], Made]
 
 
-def _measured(run: LoadRun, settings: LoadSettings, jobs: Sequence[Job], make: Make, stop: Event) -> LoadRun:
+def _measured(tell: _Told, settings: LoadSettings, jobs: Sequence[Job], make: Make, stop: Event) -> LoadRun:
     if settings.search or settings.levels:
-        return _curve(run, settings, jobs[0], make, stop)
+        return _curve(tell, settings, jobs[0], make, stop)
     made = [make(job) for job in jobs if not stop.is_set()]
     told = [_figures(one) for one in made]
     return replace(
-        run,
+        tell.run,
         is_complete=len(made) == len(jobs) and all(one.is_complete for one in made),
         clients=told,
         timeline=[moment for one in made for moment in timeline(one.tally)],
@@ -149,7 +172,7 @@ def _figures(made: Made) -> ClientFigures:
     return figures(made.tally, until_s=until_s, cpu_share=made.cpu_share, users=made.users)
 
 
-def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make, stop: Event) -> LoadRun:
+def _curve(tell: _Told, settings: LoadSettings, job: Job, make: Make, stop: Event) -> LoadRun:
     """Measure level after level: those that were asked for, or those that a search wants.
 
     A level that is interrupted says nothing of what the endpoint does at it, and is left out.
@@ -169,15 +192,16 @@ def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make, stop: Eve
         last.append(made)
         return _figures(made)
 
-    unit: load_run.LevelUnit = "users" if is_whole else "requests/s"
+    def keep(steps: Iterable[Step]) -> None:
+        tell.curve(_curve_of(settings, steps))
+
     if settings.search:
-        found = find_max(measure, settings.search, level_of(schedule), is_whole=is_whole)
-        curve = Curve(unit, list(found.steps), found.level, found.sentence)
+        found = find_max(measure, settings.search, level_of(schedule), is_whole=is_whole, keep=keep)
+        curve = Curve(_unit(settings), list(found.steps), found.level, found.sentence)
     else:
-        steps: tuple[Step, ...] = sweep(measure, settings.levels, settings.objectives)
-        curve = Curve(unit, list(steps))
+        curve = _curve_of(settings, sweep(measure, settings.levels, settings.objectives, keep))
     return replace(
-        run,
+        tell.run,
         is_complete=not stop.is_set() and all(one.is_complete for one in last),
         clients=[step.figures for step in curve.steps[-1:]],
         timeline=[moment for one in last[-1:] for moment in timeline(one.tally)],
@@ -185,6 +209,19 @@ def _curve(run: LoadRun, settings: LoadSettings, job: Job, make: Make, stop: Eve
         workers=[worker for one in last[-1:] for worker in one.workers],
         notes=[note for one in last for note in _notes(one)],
     )
+
+
+def _curve_of(settings: LoadSettings, steps: Iterable[Step]) -> Curve:
+    """The curve of a sweep, or of a search that goes no further than these levels."""
+    unit = _unit(settings)
+    if not settings.search:
+        return Curve(unit, list(steps))
+    found = interrupted(steps, is_whole=unit == "users")
+    return Curve(unit, list(found.steps), found.level, found.sentence)
+
+
+def _unit(settings: LoadSettings) -> load_run.LevelUnit:
+    return "users" if isinstance(parse_schedule(settings.schedule), ClosedLoop) else "requests/s"
 
 
 def level_of(schedule: Schedule) -> float:
@@ -235,9 +272,18 @@ def _job(target: Target, settings: LoadSettings, client: str) -> Job:
     )
 
 
-def _run(target: Target, settings: LoadSettings, plan: Plan, began: str) -> LoadRun:
-    """The run before anything has been measured."""
-    workload = settings.workload
+def _unfinished(target: Target, settings: LoadSettings, began: str) -> LoadRun:
+    """The run before anything has been measured, and what stays of it if it is killed."""
+    workload, is_curve = settings.workload, bool(settings.search or settings.levels)
+    plan = Plan(
+        settings.schedule,
+        settings.seed,
+        settings.duration_s,
+        settings.warm_up_s,
+        settings.cool_down_s,
+        settings.cap,
+        [str(objective) for objective in settings.search or settings.objectives],
+    )
     return LoadRun(
         schema=load_run.SCHEMA,
         target=TargetSummary(target.name, target.base_url, target.model, target.dialect),
@@ -254,6 +300,8 @@ def _run(target: Target, settings: LoadSettings, plan: Plan, began: str) -> Load
         ),
         clients=[],
         timeline=[],
+        curve=_curve_of(settings, ()) if is_curve else None,
+        notes=["The run was killed: of its levels, those stand here that had ended."] if is_curve else [],
     )
 
 
@@ -270,20 +318,20 @@ def _maker(
     settings: LoadSettings,
     key: str,
     folder: Path,
-    show: Callable[[str, float, Progress], None],
+    tell: _Told,
     stop: Event,
 ) -> Iterator[Make]:
     """What makes the load of a job: this process, or workers under it."""
     if not settings.workers:
-        yield lambda job: make_alone(job, key, folder, _shown(job, show), stop, settings.web)
+        yield lambda job: make_alone(job, key, folder, partial(tell.progress, job), stop, settings.web)
         return
     master = Master(settings.workers, settings.bind_host, settings.bind_port, settings.web)
     own: list[subprocess.Popen[bytes]] = []
     try:
         if settings.has_own_workers:
             own = [_worker(master.port, folder, key) for _ in range(settings.workers)]
-        master.await_workers(lambda: all(child.poll() is None for child in own), stop)
-        yield lambda job: master.make(job, _shown(job, show), stop)
+        master.await_workers(lambda: all(child.poll() is None for child in own))
+        yield lambda job: master.make(job, partial(tell.progress, job), stop)
     finally:
         master.quit()
         for child in own:
@@ -291,10 +339,6 @@ def _maker(
                 child.wait(5)
             except subprocess.TimeoutExpired:
                 child.kill()
-
-
-def _shown(job: Job, show: Callable[[str, float, Progress], None]) -> Callable[[Progress], None]:
-    return lambda progress: show(f"{job.target} by {job.client}", job.duration_s, progress)
 
 
 def _worker(port: int, folder: Path, key: str) -> subprocess.Popen[bytes]:
@@ -309,6 +353,19 @@ def _worker(port: int, folder: Path, key: str) -> subprocess.Popen[bytes]:
 
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+
+
+@contextmanager
+def _given_up_by_ctrl_c() -> Iterator[None]:
+    """While there is nothing to keep, Ctrl-C ends everything at once.
+
+    Left to itself, gevent would print where its loop was.
+    """
+    handler = gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
+    try:
+        yield
+    finally:
+        handler.cancel()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from locust import User, constant, task
+from locust import User, constant, runners, task
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
@@ -25,7 +25,7 @@ from harness.errors import LikewiseError, NothingJudgedError, UsageError
 from harness.load.arrivals import ClosedLoop
 from harness.load.clients import LoadClient
 from harness.load.job import NS, Job
-from harness.load.load_run import Worker
+from harness.load.load_run import Worker, check_writable
 from harness.load.metrics import Tally
 from harness.load.record import RequestRecord
 from harness.load.record_log import forget
@@ -146,6 +146,7 @@ def make_alone(
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
         users = _users(job)
         runner.start(users, spawn_rate=max(users, 1))
+        on_progress(Progress(session.elapsed_s, 0, 1, session.tally))
         while not session.is_over.is_set() and not stop.is_set() and not session.is_at_deadline:
             gevent.wait([session.is_over, stop], timeout=1, count=1)
             on_progress(Progress(session.elapsed_s, session.in_flight, 1, session.tally))
@@ -229,16 +230,16 @@ class Master:
         """Where it listens."""
         return int(self._runner.server.port)
 
-    def await_workers(self, are_alive: Callable[[], bool], stop: Event) -> None:
+    def await_workers(self, are_alive: Callable[[], bool]) -> None:
         """Wait until all workers are there; raises NothingJudgedError when they don't come."""
         until_s = time.monotonic() + _CONNECT_S
         while len(self._runner.clients.ready) < self._workers:
-            if time.monotonic() > until_s or not are_alive() or stop.is_set():
+            if time.monotonic() > until_s or not are_alive():
                 raise NothingJudgedError(
                     f"Only {len(self._runner.clients.ready)} of {self._workers} workers came.",
                     "Start each with `likewise load --worker --master-host` and this machine's address.",
                 )
-            stop.wait(0.05)
+            gevent.sleep(0.05)
 
     def make(self, job: Job, on_progress: OnProgress, stop: Event) -> Made:
         """Make the load of a job; a worker that dies on the way leaves what it had told."""
@@ -262,11 +263,11 @@ class Master:
         # Without it, Locust moves no user when a worker comes or goes: each worker has its own share to ask.
         self._runner._users_dispatcher = None  # Locust has no other way to say so
         began_ns = time.monotonic_ns() + round(_HEAD_START_S * NS)
+        on_progress(self._progress(job, began_ns))
         while not stop.is_set() and not self._error and not self._all(lambda part: part.is_done):
             stop.wait(1)
-            elapsed_s = (time.monotonic_ns() - began_ns) / NS
-            on_progress(self._progress(job, elapsed_s))
-            if elapsed_s > job.duration_s + job.timeout_s + _SILENCE_S:
+            on_progress(progress := self._progress(job, began_ns))
+            if progress.elapsed_s > job.duration_s + job.timeout_s + _SILENCE_S:
                 break
         ended_s = (time.monotonic_ns() - began_ns) / NS
         is_complete = self._all(lambda part: part.is_done and not part.has_died)
@@ -279,7 +280,8 @@ class Master:
             for part in parts
         ]
         busiest = max(part.cpu_share for part in parts)
-        return Made(self._merged(job), None if job.is_open else users, workers, busiest, is_complete, ended_s)
+        tally = self._merged(job, began_ns)
+        return Made(tally, None if job.is_open else users, workers, busiest, is_complete, ended_s)
 
     def _on_connect(self, client_id: str, **_: object) -> None:
         """Send a worker home that comes when the schedule is shared out: Locust would give users to it."""
@@ -333,13 +335,14 @@ class Master:
         while not self._all(holds) and time.monotonic() < until_s and not stop.is_set():
             stop.wait(0.02)
 
-    def _progress(self, job: Job, elapsed_s: float) -> Progress:
+    def _progress(self, job: Job, began_ns: int) -> Progress:
         parts = self._parts.values()
-        alive = sum(not part.has_died for part in parts)
-        return Progress(elapsed_s, sum(part.in_flight for part in parts), alive, self._merged(job))
+        alive, in_flight = sum(not part.has_died for part in parts), sum(part.in_flight for part in parts)
+        elapsed_s = (time.monotonic_ns() - began_ns) / NS
+        return Progress(elapsed_s, in_flight, alive, self._merged(job, began_ns))
 
-    def _merged(self, job: Job) -> Tally:
-        merged = job.tally(0)
+    def _merged(self, job: Job, began_ns: int) -> Tally:
+        merged = job.tally(began_ns)
         for part in self._parts.values():
             if part.tally is not None:
                 merged.merge(part.tally)
@@ -364,26 +367,27 @@ def _check_port(host: str, port: int, option: str) -> None:
 
 def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None:
     """Do what the master says until it says no more; raises NothingJudgedError where there is none."""
+    check_writable(folder)
+    _await_master(host, port)
+    # A master that listens and does not answer would be asked for five minutes.
+    runners.CONNECT_RETRY_COUNT = _CONNECT_S // runners.CONNECT_TIMEOUT
     environment = LoadEnvironment(user_classes=[LoadUser])
     try:
         runner = environment.create_worker_runner(host, port)
     except (ConnectionError, OSError) as error:
-        raise NothingJudgedError(
-            f"There is no master at {host}:{port}: {error or 'nobody answers'}.",
-            "Start it first: `likewise load --master`.",
-        ) from None
+        raise _no_master(host, port, error) from None
     sessions: list[Session] = []
 
     def on_job(msg: Any, **_: object) -> None:
         job = Job.from_json(msg.data["job"])
         try:
             key = environ.get(WORKER_KEY) or _key(job, environ)
+            if not sessions and environ.get(WORKER_KEY) is None:
+                # a folder of its own, and not that of the master, who has seen to it
+                forget(folder)
         except LikewiseError as error:
             runner.send_message(_READY, {"error": error.happened})
             return
-        if not sessions and environ.get(WORKER_KEY) is None:
-            # a folder of its own, and not that of the master, who has seen to it
-            forget(folder)
         part = Share(msg.data["worker"], msg.data["workers"])
         session = Session(job, key, part, folder, _told_to(environment, job))
         session.prepare(_users(job))
@@ -405,6 +409,31 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
     environment.events.test_stop.add_listener(on_stop)  # type: ignore[no-untyped-call]  # Locust's
     with isolated_environment():
         runner.greenlet.join()
+
+
+def _await_master(host: str, port: int) -> None:
+    """Wait until somebody listens there; raises NothingJudgedError when nobody does.
+
+    A worker may well start before its master, and one that comes too late must not wait for ever.
+    """
+    until_s = time.monotonic() + _CONNECT_S
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError as error:
+            if time.monotonic() > until_s:
+                raise _no_master(host, port, error) from None
+        else:
+            return
+        gevent.sleep(0.2)
+
+
+def _no_master(host: str, port: int, error: OSError) -> NothingJudgedError:
+    why = error.strerror or str(error) or "nobody answers"
+    return NothingJudgedError(
+        f"No master was at {host}:{port} within {_CONNECT_S} s: {why}.",
+        "Start it with `likewise load --master`; a worker that comes when it has ended has nothing to do.",
+    )
 
 
 def _key(job: Job, environ: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ load.json  everything that reports need; its JSON Schema is harness/schemas/publ
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from harness.load.metrics import ClientFigures, Moment
 from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
 from harness.run import Environment, TargetSummary
+from harness.toml_table import shown_value
 
 Schema = Literal["likewise/load/1"]
 SCHEMA: Schema = "likewise/load/1"
@@ -36,7 +38,10 @@ class WorkloadSummary:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How it was asked. `arrivals` is the word of the schedule, `cap` the most requests in flight."""
+    """How it was asked. `arrivals` is the word of the schedule, `cap` the most requests in flight.
+
+    `objectives` are those that the run, or each level of a search, is held against.
+    """
 
     arrivals: str
     seed: int
@@ -44,6 +49,7 @@ class Plan:
     warm_up_s: float
     cool_down_s: float
     cap: int | None = None
+    objectives: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class LoadRun:
     """The content of load.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
 
     `clients` and `timeline` are of each client; of a curve, they are of the last level that was measured.
+    `started_ns` is when each client's load began, by the monotonic clock of the requests' own times.
     """
 
     schema: Schema
@@ -96,6 +103,7 @@ class LoadRun:
     baseline: Baseline | None = None
     workers: list[Worker] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    started_ns: dict[str, int] = field(default_factory=dict)
 
     @property
     def invalid(self) -> list[str]:
@@ -110,18 +118,22 @@ class LoadRun:
 
     @property
     def exit_code(self) -> int:
-        """0 all is well, 1 an objective is missed or a figure is worse, 3 nothing is to be believed."""
+        """0 all is well, 1 an objective is missed or a figure is worse, 3 nothing is to be believed.
+
+        Where a worker died, the load was less than asked: what is missed then is missed, but nothing is kept.
+        """
         if self.curve is not None and self.curve.found:
             return 3 if self.invalid else int(self.curve.highest is None)
         if self.invalid or not any(client.outcomes.get("ok") for client in self.clients):
             return 3
         worse = self.baseline is not None and any(each.is_worse for each in self.baseline.differences)
-        return int(worse or not all(verdict.is_met for verdict in self.objectives))
+        if worse or not all(verdict.is_met for verdict in self.objectives):
+            return 1
+        return 3 if any(worker.has_died for worker in self.workers) else 0
 
 
 def compared(run: LoadRun, before: LoadRun) -> LoadRun:
-    """The run with what differs since an earlier one; raises UsageError where they have nothing in common."""
-    check_comparable(before, [(client.client, client.mode) for client in run.clients])
+    """The run with what differs since an earlier one."""
     found = differences(before.clients, run.clients)
     notes = [*run.notes, *_other_plan(before, run)]
     return replace(run, baseline=Baseline(before.target.name, before.started, found), notes=notes)
@@ -142,7 +154,7 @@ def check_comparable(before: LoadRun, clients: Iterable[tuple[str, str]]) -> Non
 def _other_plan(before: LoadRun, run: LoadRun) -> Iterator[str]:
     """What was asked otherwise in the baseline, so that a difference may come of it and not of the target."""
     other = [
-        f"{each.name.replace('_', ' ')} {earlier} (here {later})"
+        f"{each.name.replace('_', ' ')} {_said(earlier)} (here {_said(later)})"
         for each in fields(Plan)
         if (earlier := getattr(before.plan, each.name)) != (later := getattr(run.plan, each.name))
     ]
@@ -152,14 +164,31 @@ def _other_plan(before: LoadRun, run: LoadRun) -> Iterator[str]:
         yield f"The baseline was asked otherwise, which may be what differs: {', '.join(other)}."
 
 
+def _said(value: object) -> object:
+    return ", ".join(value) or "none" if isinstance(value, list) else value
+
+
 def save(run: LoadRun, folder: Path) -> None:
     """Write load.json, whole or not at all; raises RunFolderError where that can't be done."""
-    unfinished = folder / f"{FILENAME}.unfinished"
     data = orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _writing(folder) as unfinished:
         unfinished.write_bytes(data)
         unfinished.replace(folder / FILENAME)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise RunFolderError where `save` would; what an earlier run has left there stays."""
+    with _writing(folder) as unfinished:
+        unfinished.write_bytes(b"")
+        unfinished.unlink()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[Path]:
+    """Where to write what becomes load.json."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder / f"{FILENAME}.unfinished"
     except OSError as error:
         raise RunFolderError(
             f"{folder} can't be written: {error.strerror}.", "Name another folder with --out."
@@ -184,7 +213,11 @@ def load(folder: Path) -> LoadRun:
         ) from error
     written = content.get("schema") if isinstance(content, dict) else None
     if written != SCHEMA:
-        what = f"was written as {written}" if isinstance(written, str) else "does not say what it is"
+        what = (
+            f"was written as {shown_value(written)}"
+            if isinstance(written, str)
+            else "does not say what it is"
+        )
         raise RunFolderError(
             f"{path} {what}, and this version reads {SCHEMA}.",
             "Run `likewise load` again, or use the version that wrote it.",
@@ -192,8 +225,9 @@ def load(folder: Path) -> LoadRun:
     try:
         return TypeAdapter(LoadRun).validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
+        first = error.errors(include_input=False)[0]
+        # A key of the file's may hold what a terminal obeys.
+        place = ascii(".".join(map(str, first["loc"])))[1:-1] or "the whole"
         raise RunFolderError(
             f"{path} is not a load run that this version reads: {place}: {first['msg']}.",
             "Run `likewise load` again, or use the version that wrote it.",

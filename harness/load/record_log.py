@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import zstandard
 
+from harness.errors import writing
 from harness.load.record import RequestRecord, decode
 
 _FILES = "requests*.jsonl.zst"
@@ -18,9 +19,10 @@ def path_of(folder: Path, worker: int) -> Path:
 
 
 def forget(folder: Path) -> None:
-    """Remove the records of an earlier run."""
+    """Remove the records of an earlier run; raises UsageError where that can't be done."""
     for path in folder.glob(_FILES):
-        path.unlink()
+        with writing(path):
+            path.unlink()
 
 
 def append(file: BinaryIO, lines: bytes) -> None:

@@ -9,8 +9,10 @@ from harness.load import load_run
 from harness.load.job import NS
 from harness.load.load_run import LoadRun
 from harness.load.metrics import Tally, figures, timeline
+from harness.load.objectives import parse_objectives
 from harness.load.record import RequestRecord
 from harness.load.record_log import read
+from harness.load.verdicts import verdicts
 from harness.report.load import write
 
 _BATCH = 1000
@@ -20,7 +22,8 @@ _BATCH = 1000
 def rendered_again(folder: Path, out: Path, formats: Sequence[str]) -> tuple[Path, ...]:
     """Write the reports of a load run into a folder, in these formats."""
     run = load_run.load(folder)
-    return write(run if run.clients else recovered(run, folder), out, formats)
+    # Of a curve, the levels that had ended stand in the file; the requests do not tell theirs.
+    return write(run if run.clients or run.curve else recovered(run, folder), out, formats)
 
 
 def recovered(run: LoadRun, folder: Path) -> LoadRun:
@@ -29,17 +32,23 @@ def recovered(run: LoadRun, folder: Path) -> LoadRun:
     for record in read(folder):
         span = spans.setdefault((record.client, record.mode.value), _Span(record.due_ns, record.ended_ns))
         span.widen(record)
-    tallies = {key: _tally(run, *key, span.began_ns) for key, span in spans.items()}
+    began_ns = {key: run.started_ns.get(key[0], span.began_ns) for key, span in spans.items()}
+    tallies = {key: _tally(run, *key, began_ns[key]) for key in spans}
     records = read(folder)
     while batch := list(islice(records, _BATCH)):
         for key, tally in tallies.items():
             tally.add([record for record in batch if (record.client, record.mode.value) == key])
     count = sum(span.count for span in spans.values())
     note = f"The run was killed; these are the figures of the {count:,} requests that had ended."
+    told = [
+        figures(tally, until_s=(spans[key].ended_ns - began_ns[key]) / NS) for key, tally in tallies.items()
+    ]
+    wanted = parse_objectives(run.plan.objectives)
     return replace(
         run,
-        clients=[figures(tally, until_s=spans[key].length_s) for key, tally in tallies.items()],
+        clients=told,
         timeline=[moment for tally in tallies.values() for moment in timeline(tally)],
+        objectives=[verdict for one in told for verdict in verdicts(wanted, one)],
         notes=[*run.notes, note],
     )
 
@@ -58,12 +67,8 @@ class _Span:
         self.ended_ns = max(self.ended_ns, record.ended_ns)
         self.count += 1
 
-    @property
-    def length_s(self) -> float:
-        return (self.ended_ns - self.began_ns) / NS
-
 
 def _tally(run: LoadRun, client: str, mode: str, began_ns: int) -> Tally:
     plan = run.plan
     measured_s = plan.duration_s - plan.warm_up_s - plan.cool_down_s
-    return Tally(client, mode, began_ns, plan.warm_up_s, measured_s)
+    return Tally(client, mode, began_ns, plan.warm_up_s, measured_s, parse_objectives(plan.objectives))

@@ -50,8 +50,15 @@ class Found:
     steps: tuple[Step, ...]
 
 
+Keep: TypeAlias = Callable[[Iterable[Step]], None]
+"""Is given what has been measured whenever there is another level, so that a killed run has it."""
+
+
 def sweep(
-    measure: Measure, levels: Iterable[float], objectives: Iterable[Objective] = ()
+    measure: Measure,
+    levels: Iterable[float],
+    objectives: Iterable[Objective] = (),
+    keep: Keep = lambda _: None,
 ) -> tuple[Step, ...]:
     """Each level in turn, until the user ends it."""
     wanted, steps = tuple(objectives), list[Step]()
@@ -60,11 +67,17 @@ def sweep(
         if step is None:
             break
         steps.append(step)
+        keep(steps)
     return tuple(steps)
 
 
 def find_max(
-    measure: Measure, objectives: Iterable[Objective], start: float, *, is_whole: bool = False
+    measure: Measure,
+    objectives: Iterable[Objective],
+    start: float,
+    *,
+    is_whole: bool = False,
+    keep: Keep = lambda _: None,
 ) -> Found:
     """Double the level until it fails, then halve the distance until the bounds are 5 % apart.
 
@@ -78,8 +91,9 @@ def find_max(
     while len(steps) < _MAX_STEPS and not _is_close(kept, failed, is_whole=is_whole):
         step = _step(measure, level, wanted)
         if step is None:
-            return Found(kept or None, _interrupted(kept, failed, is_whole=is_whole), tuple(steps))
+            return interrupted(steps, is_whole=is_whole)
         steps.append(step)
+        keep(steps)
         kept, failed = (level, failed) if step.is_kept else (kept, level)
         level = _next(kept, failed, is_whole=is_whole)
         if level < 1e-3:
@@ -115,11 +129,15 @@ def _is_close(kept: float, failed: float, *, is_whole: bool) -> bool:
     return failed - kept <= 1 if is_whole else bool(kept) and failed / kept <= _CLOSENESS
 
 
-def _interrupted(kept: float, failed: float, *, is_whole: bool) -> str:
-    unit = "users" if is_whole else "requests/s"
+def interrupted(steps: Iterable[Step], *, is_whole: bool) -> Found:
+    """What a search that was cut short has found by these levels."""
+    measured, unit = tuple(steps), "users" if is_whole else "requests/s"
+    kept = max((step.level for step in measured if step.is_kept), default=None)
+    failed = min((step.level for step in measured if not step.is_kept), default=None)
     known = [f"{kept:,.4g} {unit} kept the objectives"] if kept else []
-    known += [f"{failed:,.4g} {unit} did not"] if failed < float("inf") else []
-    return f"The search was interrupted: {', '.join(known) or 'no level was measured'}."
+    known += [f"{failed:,.4g} {unit} did not"] if failed else []
+    said = f"The search was interrupted: {', '.join(known) or 'no level was measured'}."
+    return Found(kept, said, measured)
 
 
 def _sentence(kept: float, steps: list[Step], *, is_whole: bool) -> str:

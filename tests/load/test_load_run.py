@@ -56,10 +56,11 @@ def test_the_exit_code_tells_objectives_and_validity_apart() -> None:
 def test_runs_of_different_clients_have_nothing_to_compare() -> None:
     run = runs.load_run()
     other = replace(run, clients=[replace(client, client="openai") for client in run.clients])
+    asked = [(client.client, client.mode) for client in run.clients]
     with pytest.raises(UsageError, match="figures of openai stream and this run of raw stream"):
-        load_run.compared(run, other)
+        load_run.check_comparable(other, asked)
     with pytest.raises(UsageError, match="figures of no client"):
-        load_run.compared(run, replace(run, clients=[]))
+        load_run.check_comparable(replace(run, clients=[]), asked)
 
 
 def test_a_baseline_of_another_plan_is_told() -> None:
@@ -104,7 +105,7 @@ def test_a_run_that_was_cut_short_is_told(tmp_path: Path) -> None:
     ("change", "what"),
     [
         (lambda text: text[: len(text) // 2], "is cut off or damaged"),
-        (lambda text: text.replace("likewise/load/1", "likewise/load/0"), "was written as likewise/load/0"),
+        (lambda text: text.replace("likewise/load/1", "likewise/load/0"), 'was written as "likewise/load/0"'),
         (lambda _: "{}", "does not say what it is"),
         (lambda text: text.replace('"seed": 1', '"seed": "x"'), "plan.seed: Input should be a valid integer"),
     ],
