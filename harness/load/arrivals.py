@@ -38,13 +38,16 @@ SPACINGS: tuple[Spacing, ...] = ("constant", "poisson", "gamma")
 class Arrival:
     """A request of a schedule: its number through all workers, and when it is due, from the run's start on.
 
-    The token counts are what a trace asks for; None leaves them to the workload.
+    The token counts are what a trace asks for; None leaves them to the workload. `hash_ids` are the blocks
+    of text with which its prompt begins, as Mooncake's traces have them: where two requests begin with the
+    same ids, they begin with the same text.
     """
 
     ordinal: int
     due_s: float
     prompt_tokens: int | None = None
     output_tokens: int | None = None
+    hash_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,15 @@ class OpenLoop:
     variation: float = 1.0
 
 
+Row: TypeAlias = tuple[float, int, int, tuple[int, ...]]
+"""A request of a trace: seconds from the first one on, prompt tokens, output tokens, hash ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class TraceReplay:
-    """Requests are due as they once came: seconds from the first one on, prompt tokens, output tokens."""
+    """Requests are due as they once came."""
 
-    rows: tuple[tuple[float, int, int], ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +171,10 @@ def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> 
                     return
                 yield Arrival(ordinal, due_s)
         case TraceReplay():
-            for ordinal, (due_s, prompt_tokens, output_tokens) in enumerate(schedule.rows):
-                if due_s >= duration_s:
+            for ordinal, row in enumerate(schedule.rows):
+                if row[0] >= duration_s:
                     return
-                yield Arrival(ordinal, due_s, prompt_tokens, output_tokens)
+                yield Arrival(ordinal, *row)
         case _:
             assert_never(schedule)
 
@@ -274,7 +281,7 @@ _SHAPES = (
 _MAX_TOKENS = 10_000_000
 
 
-def read_trace(path: Path) -> Iterator[tuple[float, int, int]]:
+def read_trace(path: Path) -> Iterator[Row]:
     """The rows of a trace, CSV or JSONL by its first character.
 
     Raises TraceError with file and line at the first row that can't be replayed.
@@ -289,7 +296,7 @@ def read_trace(path: Path) -> Iterator[tuple[float, int, int]]:
         raise TraceError(f"{path}: the trace is not UTF-8 text.", "Save the file as UTF-8.") from None
 
 
-def _replayed(path: Path, rows: Iterable[tuple[int, dict[str, object]]]) -> Iterator[tuple[float, int, int]]:
+def _replayed(path: Path, rows: Iterable[tuple[int, dict[str, object]]]) -> Iterator[Row]:
     shape: _Shape | None = None
     first_s = last_s = 0.0
     for line, row in rows:
@@ -303,7 +310,7 @@ def _replayed(path: Path, rows: Iterable[tuple[int, dict[str, object]]]) -> Iter
             )
         last_s = at_s
         prompt, output = (_tokens(path, line, row, name) for name in (shape.prompt, shape.output))
-        yield at_s - first_s, prompt, output
+        yield at_s - first_s, prompt, output, _hash_ids(path, line, row)
     if shape is None:
         raise _wrong(path, 1, "there is no request", "Give a trace with one request a line.")
 
@@ -382,6 +389,23 @@ def _tokens(path: Path, line: int, row: dict[str, object], name: str) -> int:
             path, line, f"{name} is {shown_value(value)}, which is no count of tokens", "Correct that line."
         )
     return count
+
+
+def _hash_ids(path: Path, line: int, row: dict[str, object]) -> tuple[int, ...]:
+    """A list of whole numbers, in CSV as JSON; empty where there is no such column."""
+    value = row.get("hash_ids", [])
+    try:
+        ids = orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        ids = None
+    if not isinstance(ids, list) or not all(type(each) is int for each in ids):
+        raise _wrong(
+            path,
+            line,
+            f"hash_ids is {shown_value(value)}, which is no list of whole numbers",
+            "Correct that line, or leave the column out.",
+        )
+    return tuple(ids)
 
 
 def _wrong(path: Path, line: int, what: str, next_step: str) -> TraceError:

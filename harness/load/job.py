@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from harness.load.arrivals import ClosedLoop, Schedule, TraceReplay, parse_schedule
+from harness.load.arrivals import ClosedLoop, Row, Schedule, TraceReplay, parse_schedule
 from harness.load.metrics import Tally
 from harness.load.objectives import Objective, parse_objectives
 from harness.load.workload import Workload, parse_workload
@@ -36,7 +36,7 @@ class Job:
     workload_name: str
     workload_source: str
     arrivals: str
-    trace: list[tuple[float, int, int]] | None
+    trace: list[Row] | None
     seed: int
     duration_s: float
     warm_up_s: float
@@ -60,7 +60,7 @@ class Job:
     def from_json(cls, values: Mapping[str, Any]) -> "Job":
         """What `to_json` gave."""
         trace = values["trace"]
-        rows = None if trace is None else [(row[0], row[1], row[2]) for row in trace]
+        rows = None if trace is None else [(*row[:3], tuple(row[3])) for row in trace]
         waivers = tuple(_waiver(waiver) for waiver in values["waivers"])
         return cls(**{**values, "mode": Mode(values["mode"]), "trace": rows, "waivers": waivers})
 

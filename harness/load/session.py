@@ -330,6 +330,7 @@ class Session:
                 arrival.ordinal,
                 prompt_tokens=arrival.prompt_tokens,
                 output_tokens=arrival.output_tokens,
+                hash_ids=arrival.hash_ids,
             )
             due_ns = self.tally.started_ns + round(arrival.due_s * NS)
             self._sleep_until(due_ns)

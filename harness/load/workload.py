@@ -21,8 +21,8 @@ its own without asking anybody.
 import hashlib
 import math
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -132,15 +132,22 @@ class Workload:
         *,
         prompt_tokens: int | None = None,
         output_tokens: int | None = None,
+        hash_ids: Sequence[int] = (),
     ) -> LoadRequest:
         """The request of an ordinal; the token counts, if given, are a trace's and replace the drawn ones.
 
-        `run_id` makes the nonce another one in each run, since caches outlive a run.
+        `run_id` makes the nonce another one in each run, since caches outlive a run. A trace's `hash_ids`
+        are what a cache may know of a chat, instead of what `cacheable` says.
         """
+        if hash_ids and prompt_tokens is not None and self.operation == "chat":
+            blocks = _blocks(hash_ids, prompt_tokens)
+            return self._behind_blocks(blocks, run_id).request(
+                run_id, seed, ordinal, prompt_tokens=prompt_tokens - len(blocks), output_tokens=output_tokens
+            )
         source = random.Random(f"{seed}/{ordinal}")  # noqa: S311  # repeatable, not secret
         nonce = "" if self.cacheable == "everything" else _nonce(run_id, ordinal)
         length = prompt_tokens if prompt_tokens is not None else _drawn(self.prompt_tokens, source)
-        text = self.user if length is None else f"{self.user}\n\n{_filler(source, length)}"
+        text = self.user if not length else f"{self.user}\n\n{_filler(source, length)}"
         limit = output_tokens if output_tokens is not None else _drawn(self.output_tokens, source)
         if self.operation == "embeddings":
             return LoadRequest("embeddings", {**self.params, "input": _behind(nonce, text)}, nonce)
@@ -151,6 +158,21 @@ class Workload:
         if limit is not None:
             params["max_tokens"] = max(1, limit)
         return LoadRequest("chat", params, nonce, self.echo)
+
+    def _behind_blocks(self, blocks: Sequence[str], run_id: str) -> "Workload":
+        """The workload whose system message ends with the blocks of a trace's request.
+
+        A mark of the run stands before them, so that they are shared with no other run; the nonce, the
+        question and what of the prompt is in no block follow. Earlier turns are in the blocks already.
+        """
+        system = f"{self.system}\n\n{' '.join(blocks)}".strip()
+        return replace(
+            self,
+            system=_behind(_nonce(run_id, 0, "trace"), system),
+            prefix_tokens=0,
+            turns=1,
+            cacheable="prefix" if self.cacheable == "nothing" else self.cacheable,
+        )
 
     def _messages(self, text: str, nonce: str, run_id: str, seed: int, ordinal: int) -> list[Json]:
         if self.echo:
@@ -219,12 +241,28 @@ def _text() -> tuple[str, ...]:
 
 def _filler(source: random.Random, tokens: int) -> str:
     """About so many tokens of text, from another place each time."""
+    return " ".join(_cut(source.randrange(len(_text())), tokens))
+
+
+def _cut(start: int, tokens: int) -> tuple[str, ...]:
+    """So many words from a place of the text on, which goes round."""
     text = _text()
-    start = source.randrange(len(text))
     cut = text[start : start + tokens]
     while len(cut) < tokens:
         cut += text[: tokens - len(cut)]
-    return " ".join(cut)
+    return cut
+
+
+BLOCK_TOKENS = 512
+"""How many tokens a hash id stands for (Mooncake's traces; R. Qin et al., FAST 2025)."""
+
+
+def _blocks(hash_ids: Sequence[int], tokens: int) -> list[str]:
+    """The words of these blocks, at most so many; each says its id first, so that no two are the same."""
+    words: list[str] = []
+    for each in hash_ids[: -(-tokens // BLOCK_TOKENS)]:
+        words += (str(each), *_cut(each * 4099 % len(_text()), BLOCK_TOKENS - 1))
+    return words[:tokens]
 
 
 @cache

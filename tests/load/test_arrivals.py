@@ -15,6 +15,7 @@ from harness.load.arrivals import (
     ClosedLoop,
     OpenLoop,
     Piece,
+    Row,
     TraceReplay,
     arrivals,
     at_rate,
@@ -153,25 +154,28 @@ _AZURE_2024 = """TIMESTAMP,ContextTokens,GeneratedTokens
 _MOONCAKE = """{"timestamp": 1000, "input_length": 6755, "output_length": 500, "hash_ids": [0, 1]}
 {"timestamp": 4052, "input_length": 7234, "output_length": 794, "hash_ids": [0, 14]}
 """
+_MOONCAKE_CSV = """timestamp,input_length,output_length,hash_ids
+1000,6755,500,"[0, 1]"
+4052,7234,794,"[0, 14]"
+"""
 _PLAIN = "timestamp,prompt_tokens,output_tokens\n5,10,20\n5.5,11,21\n"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (_AZURE, [(0.0, 4808, 10), (0.052, 3180, 8)]),
-        (_AZURE_2024, [(0.0, 2162, 5), (0.5, 2399, 6)]),
-        (_MOONCAKE, [(0.0, 6755, 500), (3.052, 7234, 794)]),
-        (_PLAIN, [(0.0, 10, 20), (0.5, 11, 21)]),
-        ("\ufeff" + _PLAIN, [(0.0, 10, 20), (0.5, 11, 21)]),
-        (_PLAIN.replace("\n", "\r\n"), [(0.0, 10, 20), (0.5, 11, 21)]),
+        (_AZURE, [(0.0, 4808, 10, ()), (0.052, 3180, 8, ())]),
+        (_AZURE_2024, [(0.0, 2162, 5, ()), (0.5, 2399, 6, ())]),
+        (_MOONCAKE, [(0.0, 6755, 500, (0, 1)), (3.052, 7234, 794, (0, 14))]),
+        (_MOONCAKE_CSV, [(0.0, 6755, 500, (0, 1)), (3.052, 7234, 794, (0, 14))]),
+        (_PLAIN, [(0.0, 10, 20, ()), (0.5, 11, 21, ())]),
+        ("\ufeff" + _PLAIN, [(0.0, 10, 20, ()), (0.5, 11, 21, ())]),
+        (_PLAIN.replace("\n", "\r\n"), [(0.0, 10, 20, ()), (0.5, 11, 21, ())]),
     ],
 )
-def test_traces_of_the_public_shapes_are_read(
-    tmp_path: Path, text: str, expected: list[tuple[float, int, int]]
-) -> None:
+def test_traces_of_the_public_shapes_are_read(tmp_path: Path, text: str, expected: list[Row]) -> None:
     found = list(read_trace(_trace(tmp_path, text)))
-    assert [(round(due_s, 5), prompt, output) for due_s, prompt, output in found] == expected
+    assert [(round(due_s, 5), *told) for due_s, *told in found] == expected
 
 
 def test_a_trace_ends_with_the_run(tmp_path: Path) -> None:
@@ -185,6 +189,8 @@ def test_a_trace_ends_with_the_run(tmp_path: Path) -> None:
     [
         (_AZURE + "2023-11-16 18:17:03.0,1,1\n", 4, "goes back by"),
         (_AZURE + "yesterday,1,1\n", 4, "no time"),
+        (_MOONCAKE.replace("[0, 14]", '"all"'), 2, "no list of whole numbers"),
+        (_MOONCAKE.replace("[0, 14]", "[0, true]"), 2, "no list of whole numbers"),
         (_AZURE + "2023-11-16 18:17:05,1\n", 4, "2 values stand under 3 names"),
         (_AZURE + "2023-11-16 18:17:05,-1,1\n", 4, "no count of tokens"),
         (_MOONCAKE + '{"timestamp": 5000}\n', 3, "input_length is nothing"),

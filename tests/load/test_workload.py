@@ -2,6 +2,7 @@
 
 import random
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,36 @@ def test_a_trace_replaces_the_lengths() -> None:
     assert isinstance(messages, list)
     assert isinstance(messages[-1], dict)
     assert 100 <= len(str(messages[-1]["content"]).split()) <= 115
+
+
+def _traced(workload: Workload, hash_ids: Sequence[int], *, ordinal: int = 0, run_id: str = "run") -> str:
+    """What the model reads of a trace's request with 1,200 tokens in its prompt, in its order."""
+    request = workload.request(run_id, 1, ordinal, prompt_tokens=1200, output_tokens=9, hash_ids=hash_ids)
+    messages = request.params["messages"]
+    assert isinstance(messages, list)
+    return "\n".join(str(message["content"]) for message in messages if isinstance(message, dict))
+
+
+@pytest.mark.parametrize("name", ["short-chat", "long-prompt", "shared-prefix", "conversation", "echo"])
+@pytest.mark.parametrize("shared", [0, 1, 2])
+def test_requests_begin_alike_as_far_as_a_trace_says(name: str, shared: int) -> None:
+    """Not a word less, and not one more: a cache that works in words has the hits of the trace."""
+    workload = load_workload(name)
+    first = _traced(workload, [7, 8, 9]).split()
+    second = _traced(workload, [7, 8, 9][:shared] + [70, 80, 90][shared:], ordinal=1).split()
+    alike = next(place for place, pair in enumerate(zip(first, second, strict=False)) if len({*pair}) == 2)
+    before = len(workload.system.split()) + 1
+    assert alike - before == shared * 512
+    assert 1200 <= len(first) <= 1200 + before + 30
+
+
+def test_what_a_trace_shares_is_shared_with_no_other_run_and_of_no_other_length() -> None:
+    workload = load_workload("short-chat")
+    same = [_traced(workload, [7, 8, 9], ordinal=ordinal) for ordinal in (0, 1)]
+    assert same[0] != same[1], "the nonce"
+    assert same[0].split()[:1200] == same[1].split()[:1200]
+    assert same[0].split()[0] != _traced(workload, [7, 8, 9], run_id="another").split()[0]
+    assert len(_traced(workload, [7]).split()) == len(same[0].split()), "what is in no block is filled up"
 
 
 @given(st.integers(1, 100_000))
