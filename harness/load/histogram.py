@@ -16,6 +16,8 @@ import numpy as np
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it ships no types
 from numpy.typing import NDArray
 
+from harness.rates import share_interval
+
 SIGNIFICANT_DIGITS = 3
 RESOLUTION = 10**-SIGNIFICANT_DIGITS
 """How far a percentile may lie from the value that was recorded, as a part of it."""
@@ -237,7 +239,7 @@ def _ranks(share: float, count: int) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """So many of so many, and the 95 % interval of Clopper and Pearson; the share is None of nothing."""
+    """So many of so many, and their share with its 95 % interval (`share_interval`); None of nothing."""
 
     count: int
     of: int
@@ -248,7 +250,4 @@ def proportion(count: int, of: int) -> Proportion:
     """A share with its interval."""
     if of == 0:
         return Proportion(count, of, None)
-    from scipy import stats  # heavy: needed at the end of a run only
-
-    interval = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
-    return Proportion(count, of, Estimate(count / of, float(interval.low), float(interval.high)))
+    return Proportion(count, of, Estimate(count / of, *share_interval(count, of)))

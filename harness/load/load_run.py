@@ -179,7 +179,8 @@ def save(run: LoadRun, folder: Path) -> None:
 def check_writable(folder: Path) -> None:
     """Raise RunFolderError where `save` would; what an earlier run has left there stays."""
     with _writing(folder) as unfinished:
-        unfinished.write_bytes(b"")
+        # A full disk still takes an empty file.
+        unfinished.write_bytes(bytes(4096))
         unfinished.unlink()
 
 

@@ -544,7 +544,8 @@ def quantile_ms(ticks: Counter[int], share: float) -> float | None:
 def _idle_users(tally: Tally, concurrency: float, window_s: float, users: int | None) -> Iterator[str]:
     """Whether a closed loop's users stood about, since the generator was too slow to have them ask."""
     requests = tally.outcomes.total()
-    if users is None or not requests:
+    # Where the window is shorter than a cell of the time line, nobody knows how many were in flight.
+    if users is None or not requests or not concurrency:
         return
     idle_ms = (users - concurrency) * window_s / requests * 1000
     if concurrency < users * BUSY_USERS and idle_ms > SATURATED_LATENESS_MS:

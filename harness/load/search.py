@@ -7,6 +7,7 @@ gives the figures of one level.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from harness.errors import UsageError
@@ -17,6 +18,9 @@ from harness.toml_table import shown_value
 
 Measure: TypeAlias = Callable[[float], ClientFigures | None]
 """Gives the figures of a level; None when the user has ended the measuring."""
+
+Keep: TypeAlias = Callable[[Iterable["Step"]], None]
+"""Is given what has been measured whenever there is another level, so that a killed run has it."""
 
 _CLOSENESS = 1.05
 _MAX_STEPS = 24
@@ -48,10 +52,6 @@ class Found:
     level: float | None
     sentence: str
     steps: tuple[Step, ...]
-
-
-Keep: TypeAlias = Callable[[Iterable[Step]], None]
-"""Is given what has been measured whenever there is another level, so that a killed run has it."""
 
 
 def sweep(
@@ -131,23 +131,27 @@ def _is_close(kept: float, failed: float, *, is_whole: bool) -> bool:
 
 def interrupted(steps: Iterable[Step], *, is_whole: bool) -> Found:
     """What a search that was cut short has found by these levels."""
-    measured, unit = tuple(steps), "users" if is_whole else "requests/s"
+    measured, named = tuple(steps), partial(_named, is_whole=is_whole)
     kept = max((step.level for step in measured if step.is_kept), default=None)
     failed = min((step.level for step in measured if not step.is_kept), default=None)
-    known = [f"{kept:,.4g} {unit} kept the objectives"] if kept else []
-    known += [f"{failed:,.4g} {unit} did not"] if failed else []
+    known = [f"{named(kept)} kept the objectives"] if kept else []
+    known += [f"{named(failed)} did not"] if failed else []
     said = f"The search was interrupted: {', '.join(known) or 'no level was measured'}."
     return Found(kept, said, measured)
 
 
+def _named(level: float, *, is_whole: bool) -> str:
+    return f"{level:,.4g} {'requests/s' if not is_whole else 'user' if level == 1 else 'users'}"
+
+
 def _sentence(kept: float, steps: list[Step], *, is_whole: bool) -> str:
-    unit = "users" if is_whole else "requests/s"
+    named = partial(_named, is_whole=is_whole)
     above = min((step for step in steps if not step.is_kept), key=lambda step: step.level, default=None)
     if above is None:
-        return f"{kept:,.4g} {unit} kept every objective, and no higher level was tried."
+        return f"{named(kept)} kept every objective, and no higher level was tried."
     if not above.is_valid:
         why = above.figures.measurement.invalid[0]
-        at_least = f"At least {kept:,.4g} {unit}" if kept else "No level was kept"
+        at_least = f"At least {named(kept)}" if kept else "No level was kept"
         return f"{at_least}: {above.level:,.4g} could not be measured. {why}"
     missed = [verdict for verdict in above.verdicts if not verdict.is_met]
     measured = "; ".join(
@@ -155,9 +159,5 @@ def _sentence(kept: float, steps: list[Step], *, is_whole: bool) -> str:
         + ("not measured" if verdict.value is None else f"{verdict.value:,.4g} {verdict.unit}")
         for verdict in missed
     )
-    found = (
-        f"{kept:,.4g} {unit} is the highest level that keeps the objectives"
-        if kept
-        else "No level keeps them"
-    )
-    return f"{found}: at {above.level:,.4g} {unit}, {measured}."
+    found = f"{named(kept)} is the highest level that keeps the objectives" if kept else "No level keeps them"
+    return f"{found}: at {named(above.level)}, {measured}."

@@ -1,15 +1,17 @@
 """load.json: published schema, reading back, exit codes, and folders that hold something else."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from harness.cli import main
 from harness.errors import RunFolderError, UsageError
 from harness.load import load_run
-from harness.load.load_run import Curve, LoadRun
+from harness.load.load_run import Curve, LoadRun, Worker
 from harness.load.record import Outcome
 from harness.load.search import find_max
 from harness.rulebook import publish_schemas
@@ -51,6 +53,12 @@ def test_the_exit_code_tells_objectives_and_validity_apart() -> None:
     assert "saturated" in late.invalid[0]
     failed = runs.load_run(record(n, due_s=3, outcome=Outcome.UNREACHABLE) for n in range(5))
     assert failed.exit_code == 3
+
+
+def test_objectives_that_too_little_load_kept_are_no_success() -> None:
+    workers = [Worker("1", 300), Worker("2", 20, has_died=True)]
+    assert replace(runs.load_run(runs.some_records(failures=0)), workers=workers).exit_code == 3
+    assert replace(runs.load_run(runs.some_records(ttft_ms=900)), workers=workers).exit_code == 1
 
 
 def test_runs_of_different_clients_have_nothing_to_compare() -> None:
@@ -118,3 +126,27 @@ def test_a_file_that_this_version_does_not_read_is_told(tmp_path: Path, change: 
     with pytest.raises(RunFolderError) as raised:
         load_run.load(tmp_path)
     assert what in str(raised.value)
+
+
+@pytest.mark.parametrize("of", ["environment", "the whole", "schema"])
+def test_a_terminal_obeys_nothing_that_a_file_says(
+    of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    escape = "\x1b]0;mine\x07\x1b[2J\u202e"
+    load_run.save(runs.load_run(), tmp_path)
+    content = json.loads((tmp_path / "load.json").read_bytes())
+    match of:
+        case "environment":
+            content["environment"]["clients"] = {escape: {escape: escape}}
+        case "schema":
+            content["schema"] = escape
+        case _:
+            content = {"schema": load_run.SCHEMA, escape: escape}
+    (tmp_path / "load.json").write_text(json.dumps(content))
+    monkeypatch.setattr(sys, "argv", ["likewise", "report", str(tmp_path)])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    err = capsys.readouterr().err
+    assert raised.value.code == 2
+    assert "load.json" in err
+    assert [char for char in err if not char.isprintable() and char != "\n"] == []

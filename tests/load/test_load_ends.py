@@ -1,0 +1,169 @@
+"""Load runs that end before their time: by Ctrl-C, by a kill, by a full disk."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.endpoint.fast import FastSettings, running
+from harness.load.record_log import read
+from tests.load.commands import ended, load, records_of, start, start_load, told, wait_for
+from tests.servers import server
+
+
+@pytest.fixture
+def fast() -> Iterator[str]:
+    with running(FastSettings(tokens=4, first_token_ms=5, inter_token_ms=2)) as base_url:
+        yield base_url
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_full_disk_ends_the_run_in_a_sentence(processes: str, fast: str, tmp_path: Path) -> None:
+    child = start_load(
+        fast, tmp_path / "run", "--arrivals", "users:8", "--duration", "60", "--processes", processes
+    )
+    psutil.Process(child.pid).rlimit(psutil.RLIMIT_FSIZE, (5_000, 5_000))  # its workers inherit it
+    code, out, err = ended(child)
+    assert code in (2, 3)
+    assert "can't be written (File too large)" in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_disk_that_is_full_already_is_told_before_the_first_request(tmp_path: Path) -> None:
+    log = tmp_path / "sent"
+    with running(FastSettings(log=log)) as base_url:
+        child = start_load(base_url, tmp_path / "run")
+        psutil.Process(child.pid).rlimit(psutil.RLIMIT_FSIZE, (0, 0))
+        code, out, err = ended(child)
+    assert (code, out) == (2, "")
+    assert "can't be written: File too large" in err
+    assert "Traceback" not in err
+    assert log.read_bytes() == b""
+
+
+def test_ctrl_c_keeps_what_was_measured(fast: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    child = start_load(fast, folder, "--arrivals", "users:2", "--duration", "60", "--slo", "errors<1%")
+    wait_for(lambda: any(read(folder)))
+    child.send_signal(signal.SIGINT)
+    code, out, err = ended(child)
+    run = told(folder)
+    assert (code, err) == (130, "")
+    assert out.startswith("First output after ")
+    assert not run["is_complete"]
+    assert run["clients"][0]["requests"] == len(records_of(folder)) > 0
+    assert [verdict["is_met"] for verdict in run["objectives"]] == [True]
+
+
+@pytest.mark.parametrize("client", ["raw", "openai"])
+def test_ctrl_c_ends_a_probe_that_nobody_answers(client: str, tmp_path: Path) -> None:
+    is_asked, is_over = threading.Event(), threading.Event()
+
+    def keeps_silent(_connection: socket.socket, _request: bytes) -> None:
+        is_asked.set()
+        is_over.wait(60)
+
+    with server(keeps_silent) as base_url:
+        child = start_load(base_url, tmp_path / "run", "--clients", client)
+        wait_for(is_asked.is_set)
+        child.send_signal(signal.SIGINT)
+        assert ended(child) == (130, "", "")
+        is_over.set()
+    assert not (tmp_path / "run" / "load.json").exists()
+
+
+def test_ctrl_c_ends_the_waiting_for_workers(fast: str, tmp_path: Path) -> None:
+    child = start_load(fast, tmp_path / "run", "--master", "1", "--master-port", "0")
+    wait_for(lambda: _is_listening(child.pid))
+    child.send_signal(signal.SIGINT)
+    assert ended(child) == (130, "", "")
+
+
+def _is_listening(pid: int) -> bool:
+    found = psutil.Process(pid).net_connections("tcp4")
+    return any(one.status == psutil.CONN_LISTEN for one in found)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--sweep", "1,2,4"), "0 levels of load"),
+        (("--find-max", "errors<1%"), "The search was interrupted: no level was measured."),
+    ],
+)
+def test_ctrl_c_ends_a_curve_and_leaves_out_the_level_it_cut_short(
+    asked: tuple[str, ...], said: str, fast: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    child = start_load(fast, folder, "--arrivals", "users:1", "--duration", "60", *asked)
+    wait_for(lambda: any(read(folder)))
+    child.send_signal(signal.SIGINT)
+    code, out, err = ended(child)
+    run = told(folder)
+    assert (code, err) == (130, "")
+    assert out.startswith(said)
+    assert not run["is_complete"]
+    assert run["curve"]["steps"] == []
+
+
+def test_a_run_that_was_killed_is_reported_from_its_requests(fast: str, tmp_path: Path) -> None:
+    """Nothing is due in the first second, so that the window can't be told from the requests alone."""
+    folder = tmp_path / "run"
+    asked = ("--arrivals", "constant:0/1s,30", "--duration", "60", "--warm-up", "1.5")
+    child = start_load(fast, folder, *asked, "--slo", "ttft.p95<10s", "--slo", "ttft.p95<0.001ms")
+    wait_for(lambda: len(list(read(folder))) > 30)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    records = records_of(folder)
+    assert [record.ordinal for record in records] == list(range(len(records)))
+    assert not told(folder)["is_complete"]
+    summary = _reported(folder)
+    measured = sum(record.ordinal >= 15 for record in records)
+    assert f"Requests: {measured:,} in " in summary
+    assert f"{len(records) - measured} outside the window" in summary
+    assert f"the figures of the {len(records):,} requests that had ended" in summary
+    assert "**This run was interrupted.**" in summary
+    kept, missed = (line for line in summary.splitlines() if "ttft.p95<" in line)
+    assert "kept" in kept or "not judged" in kept
+    assert "missed" in missed or "not judged" in missed
+
+
+@pytest.mark.parametrize("asked", [("--sweep", "1,2,3,4,5,6,7,8,9"), ("--find-max", "errors<1%")])
+def test_a_curve_that_was_killed_has_the_levels_that_had_ended(
+    asked: tuple[str, str], fast: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    child = start_load(fast, folder, "--arrivals", "users:1", "--duration", "0.7", *asked)
+    wait_for(lambda: (folder / "load.json").exists() and len(told(folder)["curve"]["steps"]) == 2)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    curve = told(folder)["curve"]
+    assert [step["level"] for step in curve["steps"]] == [1, 2]
+    summary = _reported(folder)
+    assert "The run was killed: of its levels, those stand here that had ended." in summary
+    assert "**This run was interrupted.**" in summary
+    assert all(f"| {level} |" in summary for level in ("1 user", "2 users"))
+    assert summary.count("requests that had ended") == 0
+    if asked[0] == "--find-max":
+        assert "The search was interrupted: " in summary
+
+
+def _reported(folder: Path) -> str:
+    code, out, err = ended(start("report", str(folder), "--format", "markdown", cwd=folder.parent))
+    assert (code, err) == (0, "")
+    return Path(out.split()[0]).read_text()
+
+
+def test_a_run_that_was_killed_is_forgotten_by_the_next_one(fast: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "requests-7.jsonl.zst").write_bytes(b"of an earlier run")
+    code, _, _ = load(fast, folder, "--arrivals", "users:1", "--duration", "0.5")
+    assert code in (0, 3)
+    assert [path.name for path in folder.glob("requests*")] == ["requests.jsonl.zst"]

@@ -1,0 +1,188 @@
+"""Bad input of `likewise load`: one clear sentence and exit code 2, before anything is asked."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.errors import UsageError
+from harness.load.asked import check_consent
+from harness.target import ad_hoc
+
+_GOOD = 'sentence = "S."\nuser = "Hello."\n'
+_ELSEWHERE = "http://192.0.2.1/v1"
+
+
+def _said(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What a command says that ends with exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["likewise", *arguments])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    out, err = capsys.readouterr()
+    assert (raised.value.code, out) == (2, "")
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--base-url", _ELSEWHERE, "--model", "m"), "is not on this machine"),
+        (("--base-url", _ELSEWHERE, "--model", "m"), "Add --yes, or name it in likewise.toml"),
+        (("--base-url", "nonsense", "--model", "m"), "has no scheme"),
+        (("nonsuch",), "nonsuch"),
+        (("--workload", "nonsuch"), "nonsuch"),
+        (("--workload", "none.toml"), "none.toml: the file can't be read"),
+        (("--arrivals", "sometimes:5"), "sometimes"),
+        (("--arrivals", "poisson"), "no kind of arrivals stands before a colon"),
+        (("--arrivals", "users:0"), "no number of users"),
+        (("--arrivals", "users:-3"), "no number of users"),
+        (("--arrivals", "constant:fast"), '"fast" is no rate'),
+        (("--arrivals", "constant:0"), "no request is ever due"),
+        (("--arrivals", "poisson:10,20"), "needs a duration"),
+        (("--arrivals", "gamma(x):10"), "the coefficient of variation is no number"),
+        (("--arrivals", "trace:none.csv"), "none.csv: the trace can't be read"),
+        (("--arrivals", "trace:."), "the trace can't be read: Is a directory"),
+        (("--slo", "speed<5"), "speed"),
+        (("--slo", "ttft<5ms"), "needs one of"),
+        (("--slo", "ttft.p95<5"), "a number with its unit"),
+        (("--slo", "errors<nan%"), "a number with its unit"),
+        (("--find-max", "errors"), "The objective"),
+        (("--sweep", "1,x"), "The levels"),
+        (("--sweep", "0"), "The levels"),
+        (("--sweep", "1.5,2", "--arrivals", "users:1"), "there are only whole ones"),
+        (("--sweep", "1", "--find-max", "errors<1%"), "not both"),
+        (("--sweep", "1", "--arrivals", "constant:1/5s,2"), "needs arrivals of one rate"),
+        (("--find-max", "errors<1%", "--clients", "raw,openai"), "goes by one client"),
+        (("--cap", "4", "--arrivals", "users:8"), "have no cap"),
+        (("--cap", "0"), "--cap"),
+        (("--clients", "curl"), "curl"),
+        (("--mode", "plain,stream"), "has one mode"),
+        (("--mode", "loud"), "loud"),
+        (("--duration", "2"), "nothing to measure"),
+        (("--duration", "inf"), "has an end"),
+        (("--duration", "nan"), "--duration"),
+        (("--duration", "-1"), "--duration"),
+        (("--duration", "long"), "--duration"),
+        (("--warm-up", "-1"), "--warm-up"),
+        (("--timeout", "inf"), "has an end"),
+        (("--format", "pdf"), "There is no format 'pdf'"),
+        (("--processes", "0"), "--processes"),
+        (("--master", "1", "--processes", "2"), "Leave out --processes"),
+        (("--worker", "--master-port", "70000"), "65535"),
+        (("--web", "0"), "--web"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in _said(("load", *arguments), monkeypatch, capsys)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (_GOOD + "colour = 1\n", "mine.toml:3: colour"),
+        (_GOOD + "turns = 'many'\n", "mine.toml:3: turns"),
+        (_GOOD + "output_tokens = -5\n", "mine.toml:3: output_tokens"),
+        (_GOOD + "prompt_tokens = { uniform = [9, 1] }\n", "mine.toml:3: prompt_tokens.uniform"),
+        (_GOOD + "objectives = ['speed<1']\n", "mine.toml:3: objectives"),
+        (_GOOD + "[params]\nmodel = 'other'\n", "mine.toml:4: params.model"),
+        (_GOOD + "=\n", "mine.toml:3"),
+        ("user = 'Hello.'\n", "sentence"),
+        ("\x00\x1b[2J", "mine.toml:1"),
+    ],
+)
+def test_a_mistake_in_a_workload_is_told_with_its_line(
+    text: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(text)
+    err = _said(("load", "--workload", "mine.toml"), monkeypatch, capsys)
+    assert said in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"timestamp,prompt_tokens,output_tokens\n2,1,1\n1,1,1\n", "mine.csv:3: timestamp goes back by 1 s"),
+        (b"timestamp,prompt_tokens\n1,1\n", 'mine.csv:2: the columns are "timestamp, prompt_tokens"'),
+        (b"timestamp,prompt_tokens,output_tokens\n1,1\n", "mine.csv:2: 2 values stand under 3 names"),
+        (b"timestamp,prompt_tokens,output_tokens\n", "there is no request"),
+        (b"", "mine.csv:1"),
+        (b'{"timestamp": 1, "input_length": "x"', "mine.csv:1: this is not a JSON object"),
+        (
+            b'{"timestamp": 1, "input_length": 1, "output_length": 1, "hash_ids": 3}',
+            "no list of whole numbers",
+        ),
+        (b"\x1b[2J,\x1b]0;x\x07\n1,2\n", "mine.csv:2: the columns are"),
+        (b"\xff\xfe\x00", "the trace is not UTF-8 text"),
+    ],
+)
+def test_a_mistake_in_a_trace_is_told_with_its_line(
+    text: bytes,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.csv").write_bytes(text)
+    err = _said(("load", "--arrivals", "trace:mine.csv"), monkeypatch, capsys)
+    assert said in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("option", [("--fault", "cn-first"), ("--dialect", "dashscope")])
+def test_the_fast_lane_has_neither_faults_nor_dialects(
+    option: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    err = _said(("serve", "--fast", "tokens=2", *option), monkeypatch, capsys)
+    assert "The fast lane has neither the faults nor the dialects of the full endpoint." in err
+    assert "Leave out --fault and --dialect" in err
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n", "n\n", ""])
+def test_at_a_terminal_its_user_is_asked(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
+    target = ad_hoc(_ELSEWHERE, "m", None)
+    if answer.lower().startswith("y"):
+        check_consent(target, None, has_consented=False)
+    else:
+        with pytest.raises(UsageError, match="is not on this machine"):
+            check_consent(target, None, has_consented=False)
+    assert "Make load there? [y/N]" in capsys.readouterr().out
+
+
+def test_who_has_named_a_target_or_said_yes_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.target import load
+
+    monkeypatch.chdir(tmp_path)
+    check_consent(ad_hoc(_ELSEWHERE, "m", None), None, has_consented=True)
+    Path("likewise.toml").write_text(f'[targets.mine]\nbase_url = "{_ELSEWHERE}"\nmodel = "m"\n')
+    check_consent(load(None)["mine"], None, has_consented=False)

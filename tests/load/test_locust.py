@@ -1,0 +1,47 @@
+"""Plain Locust with the users of loadtests/, as somebody runs it who is at home there."""
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.endpoint.fast import FastSettings, running
+from tests.load.commands import ROOT, ended, start, wait_for
+
+_LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless")
+
+
+@pytest.fixture
+def fast() -> Iterator[str]:
+    with running(FastSettings(tokens=4, first_token_ms=5, inter_token_ms=2)) as base_url:
+        yield base_url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("RawUser",), "There is no --host."),
+        (("RawUser", "--host", "http://127.0.0.1:9/v1", "--workload", "nonsuch"), "nonsuch"),
+        (("RawUser", "--host", "http://127.0.0.1:9/v1", "--api-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    code, _, err = ended(start(*arguments, cwd=tmp_path, command=_LOCUST))
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_first_tokens_show_under_clear_names(fast: str, tmp_path: Path) -> None:
+    options = ("--users", "1", "--host", fast, "--model", "standin-fast", "RawUser")
+    told = tmp_path / "told"
+    with told.open("w") as err:
+        locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
+        wait_for(lambda: re.search(r"raw +chat TTFT +[1-9]", told.read_text()))
+        locust.send_signal(signal.SIGTERM)
+        _, out, _ = ended(locust)
+    assert re.search(r"raw +chat total +[1-9]", told.read_text())
+    assert re.search(r"raw ttft_ms: p50 \d", out)
