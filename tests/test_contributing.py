@@ -111,6 +111,8 @@ def test_every_example_is_run() -> None:
         "harness/endpoint/faults/clock.py",
         "harness/endpoint/variations/ids.py",
         "loadtests/workloads/haiku.toml",
+        "harness/load/clients/by_hand.py",
+        "harness/report/load/percentiles.py",
     }
 
 
@@ -184,6 +186,29 @@ def test_the_workload_is_found_and_asks_something_else_each_time(project: Projec
     )
     asked = project.python("-c", script)
     assert asked.stdout.strip() == "20", asked.stderr
+
+
+def test_the_load_client_asks_and_the_load_report_has_its_percentiles(project: Project) -> None:
+    asked = ("--workload", "haiku", "--clients", "by_hand", "--arrivals", "constant:10")
+    made = (
+        "--duration",
+        "1",
+        "--warm-up",
+        "0",
+        "--cool-down",
+        "0",
+        "--format",
+        "percentiles",
+        "--out",
+        "load",
+    )
+    done = project.python("-m", "harness.cli", "load", "our-gateway", *asked, *made)
+    assert done.returncode in {0, 1, 3}, done.stderr  # this machine may have no time for it
+    (client,) = json.loads((project.root / "load" / "load.json").read_bytes())["clients"]
+    assert client["outcomes"] == {"ok": 10}
+    assert client["figures"]["client_own_ms"]["count"] == 10
+    lines = (project.root / "load" / "percentiles.tsv").read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith("by_hand\tstream\tttft_ms\tp95\t") for line in lines)
 
 
 def test_the_fault_is_caught_by_its_rule_and_the_variation_by_nobody(project: Project) -> None:

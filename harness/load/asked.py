@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.asked import modes_of, words
 from harness.errors import UsageError
 from harness.load.arrivals import ClosedLoop, at_rate, parse_schedule
+from harness.load.clients import client_names
 from harness.load.objectives import Objective, parse_objectives
 from harness.load.probe import is_loopback
 from harness.load.search import parse_levels
@@ -18,8 +19,6 @@ from harness.scenario import Mode
 from harness.target import Target
 from harness.target import load as load_targets
 from harness.toml_table import shown_value
-
-CLIENTS = ("raw", "openai", "langchain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,9 @@ class LoadSettings:
                 f"Of {self.duration_s:g} s, warm-up and cool-down leave nothing to measure.",
                 "Give a longer --duration, or shorter --warm-up and --cool-down.",
             )
-        if unknown := [name for name in self.clients if name not in CLIENTS]:
+        if unknown := [name for name in self.clients if name not in client_names()]:
             raise UsageError(
-                f"There is no client {unknown[0]!r} for load.", f"Choose from {', '.join(CLIENTS)}."
+                f"There is no client {unknown[0]!r} for load.", f"Choose from {', '.join(client_names())}."
             )
 
 

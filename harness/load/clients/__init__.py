@@ -1,13 +1,13 @@
 """The clients that make load: raw HTTP on gevent's sockets, the OpenAI SDK, langchain_openai.
 
-A client is a module here with a mapping `CLIENTS` of names to functions that, given an endpoint, give what
-opens a client for each user. SDKs are imported when a client is asked for, not before.
+A client is a module of its name here, with a function `opened` that, given an endpoint, gives what opens a
+client for each user. SDKs are imported when a client is asked for, not before.
 """
 
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -31,13 +31,15 @@ class LoadClient(Protocol):
 OpenClient = Callable[[], LoadClient]
 
 
+def client_names() -> Sequence[str]:
+    """The name of every client; none is imported for it."""
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
 @cache
 def clients() -> Mapping[str, Callable[[Endpoint], OpenClient]]:
     """Every client by name."""
-    modules = (
-        importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
-    )
-    return {name: client for module in modules for name, client in getattr(module, "CLIENTS", {}).items()}
+    return {name: importlib.import_module(f"{__name__}.{name}").opened for name in client_names()}
 
 
 def body_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:

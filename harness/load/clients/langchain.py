@@ -62,6 +62,3 @@ def _use(endpoint: Endpoint, http: "httpx2.Client") -> "Use":
 
 def _has_output(message: Any) -> bool:
     return bool(message.content or message.additional_kwargs or getattr(message, "tool_call_chunks", None))
-
-
-CLIENTS = {NAME: opened}

@@ -77,6 +77,3 @@ def _has_lost_race(received: Received) -> bool:
 def opened(endpoint: Endpoint) -> Callable[[], RawClient]:
     """What makes a client for each user; they share what was looked up of the endpoint."""
     return partial(RawClient, endpoint, Origin.of(endpoint.base_url), secret_of(endpoint))
-
-
-CLIENTS = {NAME: opened}

@@ -48,6 +48,3 @@ def _use(endpoint: Endpoint, http: "httpx2.Client") -> "Use":
 def _has_output(message: Any) -> bool:
     texts = ("content", "refusal", "reasoning_content", "reasoning")
     return any(getattr(message, name, None) for name in (*texts, "tool_calls"))
-
-
-CLIENTS = {NAME: opened}
