@@ -4,6 +4,7 @@ Importing this module imports Locust, which patches the process for gevent. So i
 nothing but make load, and there before anything that waits on a socket.
 """
 
+import os
 import socket
 import sys
 import time
@@ -407,8 +408,17 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
     runner.register_message(_JOB, on_job)
     runner.register_message(_BEGIN, on_begin)
     environment.events.test_stop.add_listener(on_stop)  # type: ignore[no-untyped-call]  # Locust's
+    if WORKER_KEY in environ:
+        gevent.spawn(_end_with, os.getppid(), runner)
     with isolated_environment():
         runner.greenlet.join()
+
+
+def _end_with(master_pid: int, runner: WorkerRunner) -> None:
+    """End when the master that has started this process is killed: Locust would go on for a minute."""
+    while os.getppid() == master_pid:
+        gevent.sleep(1)
+    runner.quit()
 
 
 def _await_master(host: str, port: int) -> None:

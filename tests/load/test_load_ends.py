@@ -160,6 +160,21 @@ def _reported(folder: Path) -> str:
     return Path(out.split()[0]).read_text()
 
 
+def test_workers_of_a_run_that_was_killed_end_and_their_requests_are_reported(
+    fast: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    child = start_load(fast, folder, "--arrivals", "constant:30", "--duration", "60", "--processes", "2")
+    wait_for(lambda: len({record.worker for record in read(folder)}) == 2)
+    workers = psutil.Process(child.pid).children(recursive=True)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+    assert {record.worker for record in records_of(folder)} == {0, 1}
+    assert f"the figures of the {len(records_of(folder)):,} requests that had ended" in _reported(folder)
+
+
 def test_a_run_that_was_killed_is_forgotten_by_the_next_one(fast: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

@@ -36,7 +36,7 @@ def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, 
 
 
 def test_first_tokens_show_under_clear_names(fast: str, tmp_path: Path) -> None:
-    options = ("--users", "1", "--host", fast, "--model", "standin-fast", "RawUser")
+    options = ("--users", "1", "--run-time", "100", "--host", fast, "--model", "standin-fast", "RawUser")
     told = tmp_path / "told"
     with told.open("w") as err:
         locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
