@@ -4,12 +4,15 @@ import random
 from collections.abc import Iterable
 from functools import cache
 
+from harness.load.job import Job
 from harness.load.load_run import SCHEMA, LoadRun, Plan, Worker, WorkloadSummary
 from harness.load.metrics import ClientFigures, Tally, figures, timeline
 from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome, RequestRecord
 from harness.load.verdicts import verdicts
+from harness.load.workload import load_workload
 from harness.run import Environment, TargetSummary
+from harness.scenario import Mode
 from tests.load.records import STARTED_NS, record
 
 OBJECTIVES = ("ttft.p95<500ms", "itl.p99<80ms", "errors<0.5%")
@@ -68,4 +71,32 @@ def load_run(records: Iterable[RequestRecord] | None = None) -> LoadRun:
         timeline=timeline(tally),
         objectives=verdicts(parse_objectives(OBJECTIVES), told),
         workers=[Worker("worker-1", 600)],
+    )
+
+
+def job(base_url: str) -> Job:
+    """One user's second."""
+    workload = load_workload("short-chat")
+    return Job(
+        run_id="run",
+        base_url=base_url,
+        model="m",
+        embedding_model=None,
+        api_key_env="KEY",
+        target="gateway",
+        dialect="openai",
+        client="raw",
+        mode=Mode.STREAM,
+        workload_name=workload.name,
+        workload_source=workload.source,
+        arrivals="users:1",
+        trace=None,
+        seed=1,
+        duration_s=1,
+        warm_up_s=0,
+        cool_down_s=0,
+        cap=None,
+        timeout_s=5,
+        objectives=[],
+        is_judged=True,
     )

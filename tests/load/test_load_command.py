@@ -11,7 +11,9 @@ import pytest
 from harness.endpoint import server as reference
 from harness.endpoint.fast import FastSettings, running
 from harness.endpoint.fast_answers import Failure
+from harness.load import load_run
 from harness.load.record import RequestRecord
+from tests.load import runs
 from tests.load.commands import ended, expected, load, records_of, start_load, told, wait_for
 
 _A_SECOND = ("--arrivals", "users:3", "--duration", "1")
@@ -24,9 +26,12 @@ def fast() -> Iterator[str]:
 
 
 def test_a_closed_loop_is_measured_and_every_request_kept(fast: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "requests-7.jsonl.zst").write_bytes(b"of an earlier run")
     code, out, err = load(fast, tmp_path / "run", *_A_SECOND)
     assert (code, err) == (expected(tmp_path / "run", 0), "")
     assert out.startswith("First output after ")
+    assert [path.name for path in (tmp_path / "run").glob("requests*")] == ["requests.jsonl.zst"]
     run = told(tmp_path / "run")
     records = records_of(tmp_path / "run")
     assert run["is_complete"]
@@ -141,22 +146,22 @@ def test_a_baseline_tells_better_from_worse(tmp_path: Path) -> None:
 
 
 def test_nothing_is_asked_where_the_baseline_or_the_folder_is_no_use(tmp_path: Path) -> None:
-    log = tmp_path / "sent"
+    log, folder = tmp_path / "sent", tmp_path / "run"
     (tmp_path / "file").write_text("")
-    with running(FastSettings(tokens=2, first_token_ms=5, log=log)) as base_url:
-        assert load(base_url, tmp_path / "run", *_A_SECOND)[0] in (0, 3)
-        asked, kept = len(log.read_bytes().splitlines()), (tmp_path / "run" / "load.json").read_bytes()
+    load_run.save(runs.load_run(), folder)
+    kept = (folder / "load.json").read_bytes()
+    with running(FastSettings(log=log)) as base_url:
         for arguments, said in (
             (("--baseline", "run", "--clients", "openai"), "figures of raw stream and this run of openai"),
             (("--baseline", "file"), "holds no load run"),
             (("--out", str(tmp_path / "file" / "run")), "can't be written: Not a directory"),
         ):
-            code, out, err = load(base_url, tmp_path / "run", *_A_SECOND, *arguments)
+            code, out, err = load(base_url, folder, *_A_SECOND, *arguments)
             assert (code, out) == (2, "")
             assert said in err
             assert "Traceback" not in err
-        assert len(log.read_bytes().splitlines()) == asked
-    assert (tmp_path / "run" / "load.json").read_bytes() == kept
+    assert log.read_bytes() == b""
+    assert (folder / "load.json").read_bytes() == kept
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from harness.endpoint.fast import FastSettings, running
 from harness.load.record_log import read
-from tests.load.commands import ended, load, records_of, start, start_load, told, wait_for
+from tests.load.commands import ended, records_of, start, start_load, told, wait_for
 from tests.servers import server
 
 
@@ -173,12 +173,3 @@ def test_workers_of_a_run_that_was_killed_end_and_their_requests_are_reported(
     assert alive == []
     assert {record.worker for record in records_of(folder)} == {0, 1}
     assert f"the figures of the {len(records_of(folder)):,} requests that had ended" in _reported(folder)
-
-
-def test_a_run_that_was_killed_is_forgotten_by_the_next_one(fast: str, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "requests-7.jsonl.zst").write_bytes(b"of an earlier run")
-    code, _, _ = load(fast, folder, "--arrivals", "users:1", "--duration", "0.5")
-    assert code in (0, 3)
-    assert [path.name for path in folder.glob("requests*")] == ["requests.jsonl.zst"]

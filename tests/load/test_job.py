@@ -1,0 +1,26 @@
+"""A job comes to a worker as it was sent."""
+
+from dataclasses import replace
+from datetime import date
+
+import msgpack
+import pytest
+
+from harness.load.arrivals import Row, TraceReplay, arrivals
+from harness.load.job import Job
+from harness.target import Waiver
+from tests.load import runs
+
+
+@pytest.mark.parametrize("trace", [None, [(0.0, 600, 5, (1, 2)), (0.5, 700, 6, ())]])
+def test_it_goes_over_the_wire_and_back(trace: list[Row] | None) -> None:
+    waivers = (
+        Waiver("stream.says-something", "Ours.", expires=date(2999, 1, 1)),
+        Waiver("chat.id", "Theirs."),
+    )
+    job = replace(runs.job("http://127.0.0.1:1/v1"), trace=trace, waivers=waivers, cap=3)
+    again = Job.from_json(msgpack.unpackb(msgpack.packb(job.to_json())))
+    assert again == job
+    if trace is not None:
+        assert isinstance(again.schedule, TraceReplay)
+        assert [arrival.hash_ids for arrival in arrivals(again.schedule, 1, 9)] == [(1, 2), ()]
