@@ -5,6 +5,7 @@ keeps three significant digits (HdrHistogram, G. Tene), and count, sum, smallest
 Histograms of several workers are added; percentiles are taken of the sum and never averaged.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -163,10 +164,11 @@ class Histogram:
     def _mean_estimate(self) -> Estimate:
         if self.requests < 2:
             return Estimate(self.mean, None, None)
-        from scipy import stats  # type: ignore[import-untyped]  # heavy, and needed at a run's end only
+        from scipy import special  # type: ignore[import-untyped]  # needed at a run's end only
 
-        reach = stats.t.ppf((1 + CONFIDENCE) / 2, self.requests - 1) * self.deviation / self.requests**0.5
-        return Estimate(self.mean, max(0.0, self.mean - float(reach)), self.mean + float(reach))
+        quantile = float(special.stdtrit(self.requests - 1, (1 + CONFIDENCE) / 2))
+        reach = quantile * self.deviation / self.requests**0.5
+        return Estimate(self.mean, max(0.0, self.mean - reach), self.mean + reach)
 
     def buckets(self) -> list[tuple[float, int]]:
         """Each value that was seen, to three digits, and how often, in order."""
@@ -229,17 +231,23 @@ def _sum_of_squares(ticks: Ticks, greatest: int) -> int:
 @lru_cache(maxsize=1024)
 def _ranks(share: float, count: int) -> tuple[float | None, float | None]:
     """The shares at which the bounds of a percentile's interval lie, None where the sample does not reach."""
-    from scipy import stats  # heavy: needed at the end of a run only
-
     tail = (1 - CONFIDENCE) / 2
-    below = int(stats.binom.ppf(tail, count, share))
-    above = int(stats.binom.ppf(1 - tail, count, share)) + 1
+    below = _binomial_quantile(tail, count, share)
+    above = _binomial_quantile(1 - tail, count, share) + 1
     return (below / count if below >= 1 else None), (above / count if above <= count else None)
+
+
+def _binomial_quantile(probability: float, count: int, share: float) -> int:
+    """The smallest number of hits in so many tries that is not exceeded with this probability."""
+    from scipy import special  # `stats` has it by its name, and takes a second longer to load
+
+    below: int = max(0, math.ceil(special.bdtrik(probability, count, share)) - 1)
+    return below if special.bdtr(below, count, share) >= probability else below + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """So many of so many, and their share with its 95 % interval (`share_interval`); None of nothing."""
+    """So many of so many, and their share with its 95 % interval, which is None of nothing."""
 
     count: int
     of: int
