@@ -31,7 +31,7 @@ from harness.errors import INTERRUPTED, NothingJudgedError, UsageError
 from harness.load import load_run
 from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
 from harness.load.asked import LoadSettings
-from harness.load.engine import WORKER_KEY, Made, Master, Progress, make_alone
+from harness.load.engine import WORKER_KEY, Made, Master, Progress, given_up_by_ctrl_c, make_alone
 from harness.load.job import Job
 from harness.load.live import line
 from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
@@ -101,7 +101,7 @@ def load(
     with ExitStack() as stack:
         stack.enter_context(isolated_environment())
         load_run.check_writable(folder)
-        with _given_up_by_ctrl_c():
+        with given_up_by_ctrl_c():
             at, endpoint = stack.enter_context(_started(target, environ))
             jobs = [_job(at, settings, client) for client in settings.clients]
             for job in jobs:
@@ -353,19 +353,6 @@ def _worker(port: int, folder: Path, key: str) -> subprocess.Popen[bytes]:
 
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
-
-
-@contextmanager
-def _given_up_by_ctrl_c() -> Iterator[None]:
-    """While there is nothing to keep, Ctrl-C ends everything at once.
-
-    Left to itself, gevent would print where its loop was.
-    """
-    handler = gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
-    try:
-        yield
-    finally:
-        handler.cancel()
 
 
 @contextmanager

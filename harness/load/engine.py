@@ -5,6 +5,7 @@ nothing but make load, and there before anything that waits on a socket.
 """
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -190,6 +191,19 @@ def _page(environment: Any, port: int | None) -> Iterator[None]:
         page.stop()
 
 
+@contextmanager
+def given_up_by_ctrl_c() -> Iterator[None]:
+    """While there is nothing to keep, Ctrl-C ends everything at once.
+
+    Left to itself, gevent would print when and where it came.
+    """
+    handler = gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
+    try:
+        yield
+    finally:
+        handler.cancel()
+
+
 # --- the master ---
 
 
@@ -366,6 +380,7 @@ def _check_port(host: str, port: int, option: str) -> None:
 # --- a worker ---
 
 
+@given_up_by_ctrl_c()
 def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None:
     """Do what the master says until it says no more; raises NothingJudgedError where there is none."""
     check_writable(folder)

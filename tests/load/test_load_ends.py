@@ -78,16 +78,26 @@ def test_ctrl_c_ends_a_probe_that_nobody_answers(client: str, tmp_path: Path) ->
     assert not (tmp_path / "run" / "load.json").exists()
 
 
-def test_ctrl_c_ends_the_waiting_for_workers(fast: str, tmp_path: Path) -> None:
-    child = start_load(fast, tmp_path / "run", "--master", "1", "--master-port", "0")
-    wait_for(lambda: _is_listening(child.pid))
-    child.send_signal(signal.SIGINT)
-    assert ended(child) == (130, "", "")
+def test_ctrl_c_ends_the_waiting_of_a_master_and_of_a_worker(fast: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    master = start_load(fast, tmp_path / "run", "--master", "2", "--master-port", port)
+    wait_for(lambda: _is_listening(master.pid))
+    worker = start("load", "--worker", "--master-port", port, "--out", "worker", cwd=tmp_path)
+    wait_for(lambda: _is_connected(worker.pid))
+    for child in (worker, master):
+        child.send_signal(signal.SIGINT)
+        assert ended(child) == (130, "", "")
 
 
 def _is_listening(pid: int) -> bool:
     found = psutil.Process(pid).net_connections("tcp4")
     return any(one.status == psutil.CONN_LISTEN for one in found)
+
+
+def _is_connected(pid: int) -> bool:
+    found = psutil.Process(pid).net_connections("tcp4")
+    return any(one.status == psutil.CONN_ESTABLISHED for one in found)
 
 
 @pytest.mark.parametrize(
