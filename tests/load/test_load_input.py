@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,29 @@ _GOOD = 'sentence = "S."\nuser = "Hello."\n'
 _ELSEWHERE = "http://192.0.2.1/v1"
 
 
-def _said(
-    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> str:
-    """What a command says that ends with exit code 2."""
-    monkeypatch.setattr(sys, "argv", ["likewise", *arguments])
-    with pytest.raises(SystemExit) as raised:
-        main()
-    out, err = capsys.readouterr()
-    assert (raised.value.code, out) == (2, "")
-    assert "Traceback" not in err
-    return err
+Said = Callable[..., str]
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """What a command says that ends with exit code 2, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def said_of(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["likewise", *arguments])
+        with pytest.raises(SystemExit) as raised:
+            main()
+        out, err = capsys.readouterr()
+        assert (raised.value.code, out) == (2, "")
+        assert "Traceback" not in err
+        assert "\x1b" not in err
+        return err
+
+    return said_of
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "what"),
     [
         (("--base-url", _ELSEWHERE, "--model", "m"), "is not on this machine"),
         (("--base-url", _ELSEWHERE, "--model", "m"), "Add --yes, or name it in likewise.toml"),
@@ -77,20 +86,13 @@ def _said(
         (("--web", "0"), "--web"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    arguments: tuple[str, ...],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert said in _said(("load", *arguments), monkeypatch, capsys)
-    assert not any(tmp_path.iterdir())
+def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], what: str, said: Said) -> None:
+    assert what in said("load", *arguments)
+    assert not any(Path.cwd().iterdir())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "what"),
     [
         (_GOOD + "colour = 1\n", "mine.toml:3: colour"),
         (_GOOD + "turns = 'many'\n", "mine.toml:3: turns"),
@@ -103,22 +105,13 @@ def test_what_makes_no_sense_is_refused(
         ("\x00\x1b[2J", "mine.toml:1"),
     ],
 )
-def test_a_mistake_in_a_workload_is_told_with_its_line(
-    text: str,
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_mistake_in_a_workload_is_told_with_its_line(text: str, what: str, said: Said) -> None:
     Path("mine.toml").write_text(text)
-    err = _said(("load", "--workload", "mine.toml"), monkeypatch, capsys)
-    assert said in err
-    assert "\x1b" not in err
+    assert what in said("load", "--workload", "mine.toml")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "what"),
     [
         (b"timestamp,prompt_tokens,output_tokens\n2,1,1\n1,1,1\n", "mine.csv:3: timestamp goes back by 1 s"),
         (b"timestamp,prompt_tokens\n1,1\n", 'mine.csv:2: the columns are "timestamp, prompt_tokens"'),
@@ -134,27 +127,16 @@ def test_a_mistake_in_a_workload_is_told_with_its_line(
         (b"\xff\xfe\x00", "the trace is not UTF-8 text"),
     ],
 )
-def test_a_mistake_in_a_trace_is_told_with_its_line(
-    text: bytes,
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_mistake_in_a_trace_is_told_with_its_line(text: bytes, what: str, said: Said) -> None:
     Path("mine.csv").write_bytes(text)
-    err = _said(("load", "--arrivals", "trace:mine.csv"), monkeypatch, capsys)
-    assert said in err
-    assert "\x1b" not in err
+    assert what in said("load", "--arrivals", "trace:mine.csv")
 
 
 @pytest.mark.parametrize("option", [("--fault", "cn-first"), ("--dialect", "dashscope")])
-def test_the_fast_lane_has_neither_faults_nor_dialects(
-    option: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    err = _said(("serve", "--fast", "tokens=2", *option), monkeypatch, capsys)
-    assert "The fast lane has neither the faults nor the dialects of the full endpoint." in err
-    assert "Leave out --fault and --dialect" in err
+def test_the_fast_lane_has_neither_faults_nor_dialects(option: tuple[str, str], said: Said) -> None:
+    told = said("serve", "--fast", "tokens=2", *option)
+    assert "The fast lane has neither the faults nor the dialects of the full endpoint." in told
+    assert "Leave out --fault and --dialect" in told
 
 
 class _Terminal(io.StringIO):
