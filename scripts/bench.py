@@ -20,11 +20,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from bench_peers.peer import (
+    Asked,
+    Clock,
+    Compared,
+    Peer,
+    Reported,
+    Told,
+    by_the_log,
+    compared,
+    counted_as,
+    found,
+)
+from environments import environment, without_keys
+
+from harness.endpoint.fast_answers import Failure
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "load-accuracy.md"
@@ -33,6 +50,14 @@ SECTIONS = ROOT / "runs" / "bench"
 SECONDS = 8.0
 RAMP_S = 1.0
 """What does not count at the start, when every user connects and asks at once."""
+
+PEER_SECONDS = 5.0
+PEER_RAMP_S = 1.5
+"""Longer, as some tools hold their users back while they start."""
+PEER_MORE_SECONDS = 90.0
+"""How long a tool may take to start and to report, beside making load."""
+OUR_SECONDS = 3.0
+"""For our own client, which is measured again before each peer."""
 
 # The limits that the project has set itself; the SDKs' clients, which are not its own code, have none.
 P50_ERROR_MS = 0.2
@@ -366,6 +391,160 @@ def rate() -> Iterator[str]:
     yield f"| the same for a million | {grown_mb / asked * 1e6:.0f} | none | – |"
 
 
+def peers() -> Iterator[str]:
+    """The error of other tools' times to first token, each measured right after our own client."""
+    yield (
+        "| tool | streams | requests | reported, p50, ms | true, p50, ms | p50 error, ms | p99 error, ms "
+        "| really in flight | compared by | counts from, to |"
+    )
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |"
+    homes = list(installed(found()))
+    for streams in (16, 64, 256):
+        ours: list[Measured] = []
+        rows = []
+        for peer, home in homes:
+            try:
+                ours.append(_measured(streams, OUR_SECONDS, _our_load, "monotonic"))
+                measured = _measured(streams, PEER_SECONDS, partial(_load_of, peer, home), peer.clock)
+                rows.append(_row_of(_named(peer), streams, [measured], peer.ttft))
+            except FAILED as error:
+                rows.append(f"| {peer.name} | {streams:,} | {_told(error)}{' |' * 8}")
+        if ours:
+            yield _row_of("likewise, raw", streams, ours, "the request's last byte, the first output")
+        yield from rows
+
+
+FAILED = (OSError, subprocess.SubprocessError, ValueError, KeyError, ZeroDivisionError)
+"""What may come of other people's programs and of reading what they wrote."""
+
+
+def installed(wanted: Sequence[Peer]) -> Iterator[tuple[Peer, Path]]:
+    """Those that can be installed, with the folder of their commands."""
+    for peer in wanted:
+        own = Path(sys.executable).parent
+        try:
+            yield peer, environment(peer.name, peer.requirements) / "bin" if peer.requirements else own
+        except FAILED as error:
+            print(f"{peer.name} can't be installed: {_told(error)}", file=sys.stderr)  # noqa: T201  # a script
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run of a tool: its times to first token beside the true ones, and how many it really had in flight."""
+
+    compared: Compared
+    in_flight: float
+
+
+def _measured(streams: int, seconds: float, load: Callable[[Asked], Told], clock: Clock) -> Measured:
+    """Have a tool make load; raises one of FAILED when it does not, or says nothing of it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with endpoint(folder, "tokens=32", "ttft=20ms,itl=20ms") as (base_url, log):
+            told = load(Asked(base_url, streams, seconds, folder))
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+    if not told.requests:
+        raise ValueError("it reports no request")
+    told = by_the_log(told, clock, lines, time.time_ns() - time.monotonic_ns())
+    starts = [request.start_ns for request in told.requests]
+    from_ns = min(starts) + int(PEER_RAMP_S * 1e9)
+    # Users that stop one by one are no part of the load that was asked for.
+    in_flight = _in_flight(lines, from_ns, max(starts))
+    return Measured(compared(told, lines, from_ns), in_flight / streams)
+
+
+def _our_load(asked: Asked) -> Told:
+    """Our own client, by the same measure: from the request's last byte to the first output."""
+    from harness.load.record_log import read
+
+    made(Load("raw", f"users:{asked.streams}", asked.seconds), asked.base_url, asked.folder)
+    records = list(read(asked.folder))
+    timed = [
+        Reported(record.start_ns, (record.first_output_ns - record.sent_ns) / 1e6, str(record.ordinal))
+        for record in records
+        if record.is_ok
+    ]
+    return Told(timed, len(timed), len(records) - len(timed))
+
+
+def _load_of(peer: Peer, home: Path, asked: Asked) -> Told:
+    """What a peer says after it has made load; it is ended when that takes too long."""
+    program, *arguments = peer.command(asked)
+    with (asked.folder / "output.txt").open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603  # the commands stand in bench_peers
+            [str(home / program), *arguments],
+            cwd=asked.folder,
+            env=without_keys(asked.folder, {**peer.environment, "PATH": f"{home}:{os.environ['PATH']}"}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait(asked.seconds + PEER_MORE_SECONDS)
+        finally:
+            _end_group(process)
+    return peer.told(asked.folder)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what a tool has started, and it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _row_of(name: str, streams: int, runs: Sequence[Measured], ttft: str) -> str:
+    reported, true, errors = (
+        [value for run in runs for value in getattr(run.compared, name)]
+        for name in ("reported_ms", "true_ms", "errors_ms")
+    )
+    in_flight = sum(run.in_flight for run in runs) / len(runs)
+    return (
+        f"| {name} | {streams:,} | {len(errors):,} | {quantile(reported, 0.5):.1f} | {quantile(true, 0.5):.1f} "
+        f"| {quantile(errors, 0.5):.1f} | {quantile(errors, 0.99):.1f} | {in_flight:.0%} "
+        f"| {runs[0].compared.paired_by} | {ttft} |"
+    )
+
+
+def _named(peer: Peer) -> str:
+    """The name with the version that was measured."""
+    versions = (requirement.partition("==")[2] for requirement in peer.requirements)
+    return " ".join([peer.name, *versions][:2])
+
+
+def _told(error: Exception) -> str:
+    """The reason in one line that may stand in a table."""
+    if isinstance(error, subprocess.TimeoutExpired):
+        return "did not end in time"
+    return str(error).splitlines()[0].replace("|", "/")[:120] if str(error) else type(error).__name__
+
+
+def peer_failures() -> Iterator[str]:
+    """Which of the eight ways of going wrong a tool counts as failures, when each second answer goes wrong."""
+    yield "| tool | " + " | ".join(kind.value for kind in Failure) + " | right |"
+    yield f"| --- {'| --- ' * len(Failure)}| ---: |"
+    homes = installed([peer for peer in found() if peer.has_failures])
+    for name, load in (
+        ("likewise, raw", _our_load),
+        *((_named(peer), partial(_load_of, peer, home)) for peer, home in homes),
+    ):
+        cells = [_counts(load, kind) for kind in Failure]
+        yield f"| {name} | {' | '.join(cells)} | {cells.count('failure')} of {len(cells)} |"
+
+
+def _counts(load: Callable[[Asked], Told], kind: Failure) -> str:
+    """What a tool makes of a way of going wrong."""
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with endpoint(folder, f"tokens=4,failure={kind}/2", "ttft=20ms,itl=5ms") as (base_url, _):
+                told = load(Asked(base_url, 4, 2, folder))
+    except FAILED:
+        return "no result"
+    return counted_as(told)
+
+
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "accuracy": (
         """Accuracy
@@ -394,6 +573,17 @@ counted from when each request was due.""",
         freeze,
     ),
     "rate": ("A thousand requests a second", rate),
+    "peers": (
+        """Other load tools
+
+As above: 32 tokens, 20 ms apart, the first 20 ms after the request.""",
+        peers,
+    ),
+    "peer-failures": (
+        """What counts as a failure
+""",
+        peer_failures,
+    ),
 }
 
 
