@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,12 +52,10 @@ SECONDS = 8.0
 RAMP_S = 1.0
 """What does not count at the start, when every user connects and asks at once."""
 
-PEER_SECONDS = 5.0
-PEER_RAMP_S = 1.5
-"""Longer, as some tools hold their users back while they start."""
+PEER_SECONDS = 4.0
 PEER_MORE_SECONDS = 90.0
 """How long a tool may take to start and to report, beside making load."""
-OUR_SECONDS = 3.0
+OUR_SECONDS = 2.5
 """For our own client, which is measured again before each peer."""
 
 # The limits that the project has set itself; the SDKs' clients, which are not its own code, have none.
@@ -419,18 +418,19 @@ FAILED = (OSError, subprocess.SubprocessError, ValueError, KeyError, ZeroDivisio
 
 
 def installed(wanted: Sequence[Peer]) -> Iterator[tuple[Peer, Path]]:
-    """Those that can be installed, with the folder of their commands."""
+    """Those that can be installed, with their environments."""
     for peer in wanted:
-        own = Path(sys.executable).parent
         try:
-            yield peer, environment(peer.name, peer.requirements) / "bin" if peer.requirements else own
+            home = environment(peer.name.lower(), peer.requirements) if peer.requirements else sys.prefix
         except FAILED as error:
             print(f"{peer.name} can't be installed: {_told(error)}", file=sys.stderr)  # noqa: T201  # a script
+        else:
+            yield peer, Path(home)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A run of a tool: its times to first token beside the true ones, and how many it really had in flight."""
+    """A run of a tool: its times to first token beside the true ones, and the share that was in flight."""
 
     compared: Compared
     in_flight: float
@@ -444,10 +444,10 @@ def _measured(streams: int, seconds: float, load: Callable[[Asked], Told], clock
             told = load(Asked(base_url, streams, seconds, folder))
         lines = [json.loads(line) for line in log.read_text().splitlines()]
     if not told.requests:
-        raise ValueError("it reports no request")
+        raise ValueError("it reports no time to first token")
     told = by_the_log(told, clock, lines, time.time_ns() - time.monotonic_ns())
     starts = [request.start_ns for request in told.requests]
-    from_ns = min(starts) + int(PEER_RAMP_S * 1e9)
+    from_ns = min(starts) + int(RAMP_S * 1e9)
     # Users that stop one by one are no part of the load that was asked for.
     in_flight = _in_flight(lines, from_ns, max(starts))
     return Measured(compared(told, lines, from_ns), in_flight / streams)
@@ -469,12 +469,16 @@ def _our_load(asked: Asked) -> Told:
 
 def _load_of(peer: Peer, home: Path, asked: Asked) -> Told:
     """What a peer says after it has made load; it is ended when that takes too long."""
+    for name, text in peer.files.items():
+        path = asked.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
     program, *arguments = peer.command(asked)
     with (asked.folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # the commands stand in bench_peers
-            [str(home / program), *arguments],
+            [str(home / "bin" / program), *arguments],
             cwd=asked.folder,
-            env=without_keys(asked.folder, {**peer.environment, "PATH": f"{home}:{os.environ['PATH']}"}),
+            env=without_keys(home),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -500,8 +504,9 @@ def _row_of(name: str, streams: int, runs: Sequence[Measured], ttft: str) -> str
         for name in ("reported_ms", "true_ms", "errors_ms")
     )
     in_flight = sum(run.in_flight for run in runs) / len(runs)
+    p50_ms = f"{quantile(reported, 0.5):.1f} | {quantile(true, 0.5):.1f}"
     return (
-        f"| {name} | {streams:,} | {len(errors):,} | {quantile(reported, 0.5):.1f} | {quantile(true, 0.5):.1f} "
+        f"| {name} | {streams:,} | {len(errors):,} | {p50_ms} "
         f"| {quantile(errors, 0.5):.1f} | {quantile(errors, 0.99):.1f} | {in_flight:.0%} "
         f"| {runs[0].compared.paired_by} | {ttft} |"
     )
@@ -521,7 +526,7 @@ def _told(error: Exception) -> str:
 
 
 def peer_failures() -> Iterator[str]:
-    """Which of the eight ways of going wrong a tool counts as failures, when each second answer goes wrong."""
+    """What a tool makes of the eight ways of going wrong, when each second answer goes wrong."""
     yield "| tool | " + " | ".join(kind.value for kind in Failure) + " | right |"
     yield f"| --- {'| --- ' * len(Failure)}| ---: |"
     homes = installed([peer for peer in found() if peer.has_failures])
@@ -529,7 +534,9 @@ def peer_failures() -> Iterator[str]:
         ("likewise, raw", _our_load),
         *((_named(peer), partial(_load_of, peer, home)) for peer, home in homes),
     ):
-        cells = [_counts(load, kind) for kind in Failure]
+        # Side by side, since no time is measured here.
+        with ThreadPoolExecutor(4) as pool:
+            cells = list(pool.map(partial(_counts, load), Failure))
         yield f"| {name} | {' | '.join(cells)} | {cells.count('failure')} of {len(cells)} |"
 
 

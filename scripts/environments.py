@@ -29,7 +29,7 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
     return home
 
 
-def without_keys(home: Path, added: Mapping[str, str]) -> Mapping[str, str]:
+def without_keys(home: Path) -> Mapping[str, str]:
     """The variables for other people's code, which sees none of the user's keys and no home but its own."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
-    return {**kept, "HOME": str(home), **added}
+    return {**kept, "HOME": str(home)}

@@ -10,8 +10,8 @@ With a log it writes one JSON line per request:
     {"client_request_id": …, "connection": …, "received_ns": …, "sent_ns": [head, token, …], "ended_ns": …}
 
 Times are nanoseconds of `time.monotonic_ns`, taken before the write, so that no arrival can be earlier.
-`client_request_id` is what the request's X-Client-Request-Id says. How many streams and connections there
-were at a time follows from the lines.
+`client_request_id` is what the request's X-Client-Request-Id says, or its X-Request-Id. How many streams and
+connections there were at a time follows from the lines.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from harness.endpoint.settings import Latency, duration_ms
 from harness.errors import UsageError
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
-_CLIENT_ID = re.compile(rb"\r\nx-client-request-id:[ \t]*([!-~]*)", re.IGNORECASE)
+_CLIENT_ID = re.compile(rb"\r\nx-(?:client-)?request-id:[ \t]*([!-~]*)", re.IGNORECASE)
 _STREAMS = re.compile(rb'"stream":\s*true')
 _ASKS_FOR_USAGE = re.compile(rb'"include_usage":\s*true')
 

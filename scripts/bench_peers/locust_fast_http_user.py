@@ -13,7 +13,7 @@ def command(locustfile: str, asked: Asked) -> Sequence[str]:
     """Locust without its page, with its statistics as JSON at the end."""
     host = asked.base_url.removesuffix("/v1")
     users = ("--users", str(asked.streams), "--spawn-rate", str(asked.streams))
-    duration = ("--run-time", f"{asked.seconds:g}s", "--stop-timeout", "5")
+    duration = ("--run-time", f"{asked.seconds:.0f}s", "--stop-timeout", "5")
     options = ("--headless", "--loglevel", "CRITICAL", "--json-file", str(asked.folder / "statistics"))
     return ("locust", "-f", str(PROGRAMS / locustfile), "--host", host, *users, *duration, *options)
 

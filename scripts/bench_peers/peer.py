@@ -11,6 +11,15 @@ from typing import Any, Literal, TypeAlias
 MODEL = "standin-fast"
 PROMPT = "Who are you?"
 TOKENS = 32
+TOKENIZER = {
+    "tokenizer/tokenizer.json": """{"version": "1.0", "added_tokens": [],
+        "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "WordLevel", "vocab": {"<unk>": 0}, "unk_token": "<unk>"}}""",
+    "tokenizer/tokenizer_config.json": """{"tokenizer_class": "PreTrainedTokenizerFast",
+        "unk_token": "<unk>"}""",
+}
+"""For a tool that won't start without one; tokens are counted by the endpoint's usage."""
+
 NS = 1_000_000_000
 
 Clock: TypeAlias = Literal["monotonic", "epoch", "first request"]
@@ -38,7 +47,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a tool says: the requests that it gives a time to first token, how many it calls good and failed."""
+    """What a tool says: the requests with a time to first token, and how many it calls good and failed."""
 
     requests: Sequence[Reported]
     good: int
@@ -50,9 +59,10 @@ class Peer:
     """A load tool.
 
     `requirements` are installed into an environment of its own; without any, the project's own is used.
-    `command` gives a program of that environment and its arguments; `told` reads what it left in the folder,
-    where `output.txt` is what it printed. `ttft` says what the tool means by time to first token.
-    `has_failures` says whether the tool itself counts failures, or only the script that uses it.
+    `files` are written into the folder, `command` gives a program of the environment and its arguments, and
+    `told` reads what it left in the folder, where `output.txt` is what it printed. `ttft` says what the tool
+    means by time to first token, and `clock` whose its times are. `has_failures` says whether the tool itself
+    counts failures, or only the script that uses it.
     """
 
     name: str
@@ -61,7 +71,7 @@ class Peer:
     told: Callable[[Path], Told]
     ttft: str
     clock: Clock = "monotonic"
-    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     has_failures: bool = True
 
 
@@ -93,7 +103,7 @@ def by_the_log(told: Told, clock: Clock, log: Sequence[Mapping[str, Any]], epoch
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Times to first token as reported and as they were, the errors between them, and how they were paired."""
+    """Times to first token as reported and as they were, their errors, and how they were paired."""
 
     reported_ms: Sequence[float]
     true_ms: Sequence[float]

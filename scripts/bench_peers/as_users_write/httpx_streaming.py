@@ -1,4 +1,4 @@
-"""A loop over httpx's lines, as one writes it to measure an endpoint: python httpx_streaming.py URL N SECONDS."""
+"""A loop over httpx's lines, as one writes it to measure an endpoint: URL, users, seconds."""
 
 import asyncio
 import json
