@@ -397,7 +397,7 @@ def peers() -> Iterator[str]:
         "| really in flight | compared by | counts from, to |"
     )
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |"
-    homes = list(installed(found()))
+    homes, missing = installed(found())
     for streams in (16, 64, 256):
         ours: list[Measured] = []
         rows = []
@@ -407,25 +407,27 @@ def peers() -> Iterator[str]:
                 measured = _measured(streams, PEER_SECONDS, partial(_load_of, peer, home), peer.clock)
                 rows.append(_row_of(_named(peer), streams, [measured], peer.ttft))
             except FAILED as error:
-                rows.append(f"| {peer.name} | {streams:,} | {_told(error)}{' |' * 8}")
+                rows.append(f"| {_named(peer)} | {streams:,} | {_told(error)} |")
         if ours:
             yield _row_of("likewise, raw", streams, ours, "the request's last byte, the first output")
         yield from rows
+    yield from missing
 
 
 FAILED = (OSError, subprocess.SubprocessError, ValueError, KeyError, ZeroDivisionError)
 """What may come of other people's programs and of reading what they wrote."""
 
 
-def installed(wanted: Sequence[Peer]) -> Iterator[tuple[Peer, Path]]:
-    """Those that can be installed, with their environments."""
+def installed(wanted: Sequence[Peer]) -> tuple[list[tuple[Peer, Path]], list[str]]:
+    """Those that can be installed, with their environments, and a row for each of the others."""
+    homes, rows = [], []
     for peer in wanted:
         try:
             home = environment(peer.name.lower(), peer.requirements) if peer.requirements else sys.prefix
+            homes.append((peer, Path(home)))
         except FAILED as error:
-            print(f"{peer.name} can't be installed: {_told(error)}", file=sys.stderr)  # noqa: T201  # a script
-        else:
-            yield peer, Path(home)
+            rows.append(f"| {_named(peer)} | can't be installed: {_told(error)} |")
+    return homes, rows
 
 
 @dataclass(frozen=True)
@@ -529,7 +531,7 @@ def peer_failures() -> Iterator[str]:
     """What a tool makes of the eight ways of going wrong, when each second answer goes wrong."""
     yield "| tool | " + " | ".join(kind.value for kind in Failure) + " | right |"
     yield f"| --- {'| --- ' * len(Failure)}| ---: |"
-    homes = installed([peer for peer in found() if peer.has_failures])
+    homes, missing = installed([peer for peer in found() if peer.has_failures])
     for name, load in (
         ("likewise, raw", _our_load),
         *((_named(peer), partial(_load_of, peer, home)) for peer, home in homes),
@@ -538,6 +540,7 @@ def peer_failures() -> Iterator[str]:
         with ThreadPoolExecutor(4) as pool:
             cells = list(pool.map(partial(_counts, load), Failure))
         yield f"| {name} | {' | '.join(cells)} | {cells.count('failure')} of {len(cells)} |"
+    yield from missing
 
 
 def _counts(load: Callable[[Asked], Told], kind: Failure) -> str:
@@ -583,12 +586,28 @@ counted from when each request was due.""",
     "peers": (
         """Other load tools
 
-As above: 32 tokens, 20 ms apart, the first 20 ms after the request.""",
+As above: 32 tokens, 20 ms apart, the first 20 ms after the request. Our own client is measured anew before
+each of the others; its row has all of these runs together. What a tool reports as a request's time to first
+token is held against what the endpoint's log has of it: from when the endpoint had read the request to when
+it sent the first token. So what the endpoint itself reads late counts as an error of the tool, ours as
+well. Where a tool sends an identifier, each request is held against its own line of the log; where it does
+not, the sorted times are held against the sorted true ones, which on average is never more than the
+requests' own errors. None of them takes the role event, which goes out at once, for a token. The first second
+does not count. Where fewer streams were in flight than were asked for, the tool was busy with itself.
+
+The programs for Locust and httpx are the few lines that one writes with them
+([as_users_write](../scripts/bench_peers/as_users_write)). Not measured: GuideLLM from 0.4 on and vLLM's own
+client, which install PyTorch, inference-perf, which needs Python 3.12, and GenAI-Perf, whose successor is
+AIPerf.""",
         peers,
     ),
     "peer-failures": (
         """What counts as a failure
-""",
+
+Each second answer goes wrong in one of eight ways, and everything that a tool then counts is looked at:
+*failure* says that it counted the broken answers as failures, *success* that it counted them as good ones,
+*some* that it did both, and *no result* that it gave up the run or did not report. Locust's rows are those of
+a user who checks nothing further: what Locust's own statistics call a failure. httpx counts nothing.""",
         peer_failures,
     ),
 }
@@ -620,14 +639,14 @@ def main() -> None:
 
 
 def _missed(sections: Sequence[str]) -> str:
-    """What the page has to say first: which limits are missed, and what was not measured."""
+    """What the page has to say first: which limits are missed."""
     rows = [line for section in sections for line in section.splitlines() if MISSED in line]
     named = [", ".join(cell.strip() for cell in row.split("|")[1:4]) for row in rows]
     listed = "".join(f"* {name}\n" for name in named)
-    found = f"Limits that are missed, by the first cells of their rows:\n\n{listed}" if rows else ""
     return (
-        f"{found or 'No limit is missed.'}\n"
-        "No other load generator was measured beside this one, so nothing here says how it compares.\n"
+        f"Limits that are missed, by the first cells of their rows:\n\n{listed}"
+        if rows
+        else "No limit is missed.\n"
     )
 
 

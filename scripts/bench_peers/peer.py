@@ -16,7 +16,8 @@ TOKENIZER = {
         "pre_tokenizer": {"type": "Whitespace"},
         "model": {"type": "WordLevel", "vocab": {"<unk>": 0}, "unk_token": "<unk>"}}""",
     "tokenizer/tokenizer_config.json": """{"tokenizer_class": "PreTrainedTokenizerFast",
-        "unk_token": "<unk>"}""",
+        "unk_token": "<unk>",
+        "chat_template": "{% for message in messages %}{{ message.content }}{% endfor %}"}""",
 }
 """For a tool that won't start without one; tokens are counted by the endpoint's usage."""
 
@@ -115,7 +116,7 @@ def compared(told: Told, log: Sequence[Mapping[str, Any]], from_ns: int) -> Comp
     """The requests from a time on, by the endpoint's log: true is from the receipt to the first token.
 
     Where the requests carry identifiers, each is held against its own line. Otherwise the sorted times are
-    held against the sorted true ones, which is never more than the error of the requests themselves.
+    held against the sorted true ones, which on average is never more than the requests' own errors.
     """
     requests = [request for request in told.requests if request.start_ns >= from_ns]
     lines = [line for line in log if line["received_ns"] >= from_ns and len(line["sent_ns"]) > TOKENS]
