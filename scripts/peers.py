@@ -10,18 +10,18 @@ import socket
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from environments import FOLDER, environment, without_keys
+
 from harness.errors import LikewiseError
 from harness.run import Run, load
 
 ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / ".peers"
 RUNS = ROOT / "runs" / "peers"
 START_SECONDS = 60
 CHECK_SECONDS = 300
@@ -97,13 +97,8 @@ PEERS = (
 
 
 def installed(peer: Peer) -> Path:
-    """The folder of the peer's commands; installs it the first time."""
-    home = FOLDER / peer.command[0]
-    python = home / "bin" / "python"
-    if not python.exists():
-        venv.create(home, with_pip=True)
-    if not (home / "bin" / peer.command[0]).exists():
-        subprocess.run([python, "-m", "pip", "install", "--quiet", peer.package], check=True)  # noqa: S603  # PEERS
+    """The peer's environment; installs it the first time."""
+    home = environment(peer.command[0], [peer.package])
     for name, text in peer.files.items():
         (home / name).write_text(text, encoding="utf-8")
     return home
@@ -114,13 +109,11 @@ def started(peer: Peer, home: Path) -> Iterator[str]:
     """The base_url of the peer while it runs."""
     port = free_port()
     program, *arguments = (part.format(port=port) for part in peer.command)
-    # Other people's code sees none of the user's keys.
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # the commands are those of PEERS
             [str(home / "bin" / program), *arguments],
             cwd=home,
-            env={**kept, **peer.environment},
+            env={**without_keys(home), **peer.environment},
             stdout=log,
             stderr=log,
         )
@@ -160,8 +153,8 @@ def checked(peer: Peer) -> Run:
     with started(peer, installed(peer)) as base_url:
         command = [sys.executable, "-m", "harness.cli", "check", "--base-url", base_url]
         options = ["--model", peer.model, "--api-key-env", "LIKEWISE_PEER_KEY", "--out", str(out), "--quiet"]
-        environment = {**os.environ, "LIKEWISE_PEER_KEY": KEY}
-        subprocess.run([*command, *options], env=environment, timeout=CHECK_SECONDS, check=False)  # noqa: S603  # ours
+        variables = {**os.environ, "LIKEWISE_PEER_KEY": KEY}
+        subprocess.run([*command, *options], env=variables, timeout=CHECK_SECONDS, check=False)  # noqa: S603  # ours
     return load(out)
 
 

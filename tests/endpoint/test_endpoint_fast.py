@@ -18,10 +18,12 @@ _BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Who are you?"
 _STREAM = {**_BODY, "stream": True, "stream_options": {"include_usage": True}}
 
 
-def _post(base_url: str, body: dict[str, Any], number: int = 0) -> tuple[int, bytes]:
+def _post(
+    base_url: str, body: dict[str, Any], number: int = 0, header: str = "X-Client-Request-Id"
+) -> tuple[int, bytes]:
     host = base_url.split("/")[2]
     connection = http.client.HTTPConnection(host, timeout=10)
-    headers = {"X-Client-Request-Id": str(number)}
+    headers = {header: str(number)}
     connection.request("POST", "/v1/chat/completions", orjson.dumps(body), headers)
     response = connection.getresponse()
     return response.status, response.read()
@@ -44,6 +46,15 @@ def test_a_plain_answer_is_one_that_openai_could_have_sent() -> None:
         status, body = _post(base_url, _BODY)
     assert status == 200
     assert conforms("chat_completion", orjson.loads(body), "must")
+
+
+@pytest.mark.parametrize("header", ["X-Client-Request-Id", "x-request-id"])
+def test_the_log_has_the_identifier_that_the_client_sent(tmp_path: Path, header: str) -> None:
+    log = tmp_path / "sent.jsonl"
+    with running(FastSettings(tokens=3, log=log)) as base_url:
+        _post(base_url, _STREAM, 7, header)
+    (line,) = map(orjson.loads, log.read_bytes().splitlines())
+    assert line["client_request_id"] == "7"
 
 
 def test_the_log_says_when_each_token_went(tmp_path: Path) -> None:
