@@ -53,7 +53,7 @@ RAMP_S = 1.0
 """What does not count at the start, when every user connects and asks at once."""
 
 PEER_SECONDS = 4.0
-PEER_MORE_SECONDS = 90.0
+PEER_MORE_SECONDS = 45.0
 """How long a tool may take to start and to report, beside making load."""
 OUR_SECONDS = 2.5
 """For our own client, which is measured again before each peer."""
@@ -480,7 +480,7 @@ def _load_of(peer: Peer, home: Path, asked: Asked) -> Told:
         process = subprocess.Popen(  # noqa: S603  # the commands stand in bench_peers
             [str(home / "bin" / program), *arguments],
             cwd=asked.folder,
-            env=without_keys(home),
+            env={**without_keys(home), **peer.variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -548,11 +548,12 @@ def _counts(load: Callable[[Asked], Told], kind: Failure) -> str:
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            with endpoint(folder, f"tokens=4,failure={kind}/2", "ttft=20ms,itl=5ms") as (base_url, _):
+            with endpoint(folder, f"tokens=4,failure={kind}/2", "ttft=20ms,itl=5ms") as (base_url, log):
                 told = load(Asked(base_url, 4, 2, folder))
+            answers = len(log.read_text().splitlines())
     except FAILED:
         return "no result"
-    return counted_as(told)
+    return counted_as(told, answers)
 
 
 PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
@@ -596,9 +597,9 @@ requests' own errors. None of them takes the role event, which goes out at once,
 does not count. Where fewer streams were in flight than were asked for, the tool was busy with itself.
 
 The programs for Locust and httpx are the few lines that one writes with them
-([as_users_write](../scripts/bench_peers/as_users_write)). Not measured: GuideLLM from 0.4 on and vLLM's own
-client, which install PyTorch, inference-perf, which needs Python 3.12, and GenAI-Perf, whose successor is
-AIPerf.""",
+([as_users_write](../scripts/bench_peers/as_users_write)). GuideLLM is the last version that
+installs without PyTorch; newer ones may be another thing. Not measured: vLLM's own client, which installs
+PyTorch, inference-perf, which needs Python 3.12, and GenAI-Perf, whose successor is AIPerf.""",
         peers,
     ),
     "peer-failures": (
@@ -606,8 +607,9 @@ AIPerf.""",
 
 Each second answer goes wrong in one of eight ways, and everything that a tool then counts is looked at:
 *failure* says that it counted the broken answers as failures, *success* that it counted them as good ones,
-*some* that it did both, and *no result* that it gave up the run or did not report. Locust's rows are those of
-a user who checks nothing further: what Locust's own statistics call a failure. httpx counts nothing.""",
+*some* that it did both, *left out* that it counted them as neither, and *no result* that it gave up the run or
+did not end. Locust's rows are those of a user who checks nothing further, by Locust's own statistics; httpx
+counts nothing.""",
         peer_failures,
     ),
 }

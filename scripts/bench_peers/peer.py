@@ -60,10 +60,10 @@ class Peer:
     """A load tool.
 
     `requirements` are installed into an environment of its own; without any, the project's own is used.
-    `files` are written into the folder, `command` gives a program of the environment and its arguments, and
-    `told` reads what it left in the folder, where `output.txt` is what it printed. `ttft` says what the tool
-    means by time to first token, and `clock` whose its times are. `has_failures` says whether the tool itself
-    counts failures, or only the script that uses it.
+    `files` are written into the folder, `variables` are set, `command` gives a program of the environment and
+    its arguments, and `told` reads what it left in the folder, where `output.txt` is what it printed. `ttft`
+    says what the tool means by time to first token, and `clock` whose its times are. `has_failures` says
+    whether the tool itself counts failures, or only the script that uses it.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Peer:
     ttft: str
     clock: Clock = "monotonic"
     files: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     has_failures: bool = True
 
 
@@ -152,9 +153,12 @@ def resampled(values: Sequence[float], count: int) -> Sequence[float]:
     return [ordered[min(len(ordered) - 1, int((i + 0.5) / count * len(ordered)))] for i in range(count)]
 
 
-def counted_as(told: Told) -> str:
-    """What a tool makes of a way of going wrong that befell each second answer."""
-    answers = told.good + told.failed
-    if not answers:
+def counted_as(told: Told, answers: int) -> str:
+    """What a tool makes of a way of going wrong that befell each second of so many answers."""
+    if not told.good + told.failed:
         return "no result"
-    return "failure" if told.failed / answers > 0.3 else "success" if not told.failed else "some"
+    if told.failed > 0.3 * answers:
+        return "failure"
+    if told.good + told.failed < 0.7 * answers:
+        return "left out"
+    return "some" if told.failed else "success"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_peers import aiperf, evalscope, httpx_streaming, locust_http_user, servebench
+from bench_peers import aiperf, evalscope, guidellm, httpx_streaming, locust_http_user, servebench
 from bench_peers.peer import TOKENS, Asked, Reported, Told, by_the_log, compared, counted_as, found
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +28,15 @@ def _told(*requests: Reported) -> Told:
 def test_every_peer_is_found_by_its_file_and_pinned() -> None:
     peers = found()
 
-    assert {"AIPerf", "EvalScope", "httpx", "Locust, FastHttpUser", "Locust, HttpUser", "servebench"} <= {
-        peer.name for peer in peers
-    }
+    assert {
+        "AIPerf",
+        "EvalScope",
+        "GuideLLM",
+        "httpx",
+        "Locust, FastHttpUser",
+        "Locust, HttpUser",
+        "servebench",
+    } <= {peer.name for peer in peers}
     assert all("==" in requirement for peer in peers for requirement in peer.requirements)
 
 
@@ -96,10 +102,16 @@ def test_times_of_any_clock_become_those_of_the_log(clock: Any, start_ms: int) -
 
 @pytest.mark.parametrize(
     ("good", "failed", "verdict"),
-    [(10, 10, "failure"), (20, 0, "success"), (18, 2, "some"), (0, 0, "no result")],
+    [
+        (10, 10, "failure"),
+        (20, 0, "success"),
+        (18, 2, "some"),
+        (10, 0, "left out"),
+        (0, 0, "no result"),
+    ],
 )
 def test_a_broken_answer_counts_as_the_tool_counts_it(good: int, failed: int, verdict: str) -> None:
-    assert counted_as(Told((), good, failed)) == verdict
+    assert counted_as(Told((), good, failed), answers=20) == verdict
 
 
 def test_servebench_is_read(tmp_path: Path) -> None:
@@ -111,6 +123,20 @@ def test_servebench_is_read(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"levels": [{"requests": requests}]}))
 
     assert servebench.told(tmp_path) == Told([Reported(500 * _MS, 21.0)], good=2, failed=1)
+
+
+def test_guidellm_is_read_without_what_it_did_not_wait_for(tmp_path: Path) -> None:
+    requests = {
+        "successful": [
+            {"start_time": 2.5, "time_to_first_token_ms": 21.0},
+            {"start_time": 2.6, "time_to_first_token_ms": None},
+        ],
+        "errored": [{"start_time": 2.7, "time_to_first_token_ms": None}],
+        "incomplete": [{"start_time": 2.8, "time_to_first_token_ms": 22.0}],
+    }
+    (tmp_path / "report.json").write_text(json.dumps({"benchmarks": [{"requests": requests}]}))
+
+    assert guidellm.told(tmp_path) == Told([Reported(2500 * _MS, 21.0)], good=2, failed=1)
 
 
 def test_aiperf_is_read_without_what_it_cancelled(tmp_path: Path) -> None:
