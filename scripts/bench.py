@@ -3,7 +3,9 @@
     python scripts/bench.py                    # everything
     python scripts/bench.py accuracy freeze    # some parts
 
-docs/load-accuracy.md is written anew from what each part measured last.
+docs/load-accuracy.md is written anew from what each part measured last. The parts `peers` and
+`peer-failures` install other load tools into `.peers/` the first time, some 3 GB; what can't be installed is
+named in their tables.
 
 Endpoint and client run on one machine and so on one monotonic clock. Each measurement has fresh processes.
 """
@@ -452,7 +454,10 @@ def _measured(streams: int, seconds: float, load: Callable[[Asked], Told], clock
     from_ns = min(starts) + int(RAMP_S * 1e9)
     # Users that stop one by one are no part of the load that was asked for.
     in_flight = _in_flight(lines, from_ns, max(starts))
-    return Measured(compared(told, lines, from_ns), in_flight / streams)
+    result = compared(told, lines, from_ns)
+    if not result.errors_ms:
+        raise ValueError("it has no answer to a request that began after the first second")
+    return Measured(result, in_flight / streams)
 
 
 def _our_load(asked: Asked) -> Told:
@@ -607,9 +612,9 @@ PyTorch, inference-perf, which needs Python 3.12, and GenAI-Perf, whose successo
 
 Each second answer goes wrong in one of eight ways, and everything that a tool then counts is looked at:
 *failure* says that it counted the broken answers as failures, *success* that it counted them as good ones,
-*some* that it did both, *left out* that it counted them as neither, and *no result* that it gave up the run or
-did not end. Locust's rows are those of a user who checks nothing further, by Locust's own statistics; httpx
-counts nothing.""",
+*some* that it did both, *left out* that it counted them as neither, and *no result* that it gave up the
+run or did not end. Locust's rows are those of a user who checks nothing further, by Locust's own statistics;
+httpx counts nothing.""",
         peer_failures,
     ),
 }
