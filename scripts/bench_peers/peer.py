@@ -159,6 +159,7 @@ def counted_as(told: Told, answers: int) -> str:
         return "no result"
     if told.failed > 0.3 * answers:
         return "failure"
-    if told.good + told.failed < 0.7 * answers:
+    # A tool may drop what is in flight at the end, which is never near half of all.
+    if told.good + told.failed < 0.6 * answers:
         return "left out"
     return "some" if told.failed else "success"
