@@ -526,10 +526,16 @@ def _named(peer: Peer) -> str:
 
 
 def _told(error: Exception) -> str:
-    """The reason in one line that may stand in a table."""
-    if isinstance(error, subprocess.TimeoutExpired):
-        return "did not end in time"
-    return str(error).splitlines()[0].replace("|", "/")[:120] if str(error) else type(error).__name__
+    """The reason in a few words for a table, without paths of this machine."""
+    match error:
+        case subprocess.TimeoutExpired():
+            return "did not end in time"
+        case subprocess.CalledProcessError():
+            return f"pip ends with {error.returncode}"
+        case OSError():
+            return "it wrote no report"
+        case _:
+            return str(error).partition("\n")[0].replace("|", "/") or type(error).__name__
 
 
 def peer_failures() -> Iterator[str]:
