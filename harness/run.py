@@ -129,7 +129,8 @@ class Run:
 
     def failures(self) -> list[Verdict]:
         """The failures that count at the run's level."""
-        return [verdict for verdict in self.verdicts if verdict.counts_at(self.level)]
+        failed = (verdict for verdict in self.verdicts if verdict.outcome is Outcome.FAIL)
+        return [verdict for verdict in failed if verdict.counts_at(self.level)]
 
     @property
     def exit_code(self) -> int:

@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, TextIO, TypeAlias, cast
 
 from harness.errors import writing
 from harness.run import Run
@@ -23,8 +23,8 @@ class Format(Protocol):
 
     FILENAME: str
 
-    def render(self, run: Run, exchanges: Exchanges) -> str:
-        """The report's text, ready to be written as UTF-8."""
+    def render(self, run: Run, exchanges: Exchanges, file: TextIO) -> None:
+        """Write the report, of a large run piece by piece: a million verdicts fit into no string."""
         ...
 
 
@@ -46,9 +46,10 @@ def write(run: Run, exchanges: Exchanges, folder: Path, names: Iterable[str]) ->
 
 def _written(chosen: Format, run: Run, exchanges: Exchanges, folder: Path) -> Path:
     path = folder / chosen.FILENAME
-    # What has no UTF-8 form is made visible by every format; this holds even where one forgets.
-    text = chosen.render(run, exchanges).encode("utf-8", "backslashreplace")
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text)
+        # What has no UTF-8 form is made visible by every format; this holds even where one forgets.
+        opened = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    with opened as file:
+        chosen.render(run, exchanges, file)
     return path

@@ -1,5 +1,7 @@
 """A badge for a README: whether code written for OpenAI works, in two words. `badge_json` says the same."""
 
+from typing import TextIO
+
 from harness.report import Exchanges
 from harness.report.page import drawing
 from harness.run import Run
@@ -17,17 +19,19 @@ _GREEN, _AMBER, _RED, _GREY = "#1f6f43", "#8a5a00", "#b0281c", "#625d54"
 """White text has contrast on each."""
 
 
-def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # the drop-in table says all that is needed
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the drop-in table is enough
     """The badge as SVG, which loads nothing."""
     said = message(run)
-    return drawing(
-        "badge.svg",
-        label=LABEL,
-        message=said,
-        label_px=_width_px(LABEL),
-        message_px=_width_px(said),
-        pad_px=_PAD_PX,
-        colour=colour(run),
+    file.write(
+        drawing(
+            "badge.svg",
+            label=LABEL,
+            message=said,
+            label_px=_width_px(LABEL),
+            message_px=_width_px(said),
+            pad_px=_PAD_PX,
+            colour=colour(run),
+        )
     )
 
 

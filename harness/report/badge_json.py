@@ -4,7 +4,7 @@ Source: Shields.io, endpoint badge, schema version 1.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import orjson
 
@@ -26,10 +26,10 @@ class Badge:
     isError: bool  # the format's name  # noqa: N815  # the format's name
 
 
-def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # the drop-in table says all that is needed
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the drop-in table is enough
     """The badge's words and colour."""
     badge = Badge(1, LABEL, message(run), colour(run), run.exit_code == 3)
-    return orjson.dumps(badge, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    file.write(orjson.dumps(badge, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """What a run says to its reader, before any format: the answer in a sentence, failures by rule, reasons."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from operator import attrgetter
+from typing import Literal, TypeAlias
 
 from harness import content
 from harness.effect import EFFECTS, Effect
@@ -93,7 +94,7 @@ def findings(run: Run) -> tuple[Finding, ...]:
     """The rules that fail, those of the strictest level first, then those that fail in most cells."""
     found = [
         _finding(run, verdicts)
-        for verdicts in by_rule(run.verdicts)
+        for verdicts in grouped(run.verdicts, "rule")
         if any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
     ]
     return tuple(
@@ -104,11 +105,12 @@ def findings(run: Run) -> tuple[Finding, ...]:
     )
 
 
-def by_rule(verdicts: Iterable[Verdict]) -> Iterator[tuple[Verdict, ...]]:
-    """The verdicts of each rule, in order of appearance."""
-    groups: dict[str, list[Verdict]] = {}
+def grouped(verdicts: Iterable[Verdict], by: Literal["rule", "surface"]) -> Iterator[tuple[Verdict, ...]]:
+    """The verdicts of each rule, or of each surface, in order of appearance."""
+    groups: defaultdict[str, list[Verdict]] = defaultdict(list)
+    name = attrgetter(by)
     for verdict in verdicts:
-        groups.setdefault(verdict.rule, []).append(verdict)
+        groups[name(verdict)].append(verdict)
     return map(tuple, groups.values())
 
 
@@ -257,7 +259,7 @@ def rates_of(run: Run, rule_id: str) -> tuple[str, ...]:
 
 def outcome_counts(run: Run) -> Mapping[Outcome, int]:
     """How many verdicts have each outcome that there is, in the order in which outcomes are told."""
-    found = Counter(verdict.outcome for verdict in run.verdicts)
+    found = Counter(map(attrgetter("outcome"), run.verdicts))
     return {outcome: found[outcome] for outcome in Outcome if found[outcome]}
 
 
@@ -335,11 +337,12 @@ def _dropin_clause(run: Run) -> str:
 
 def _rules_clause(run: Run) -> str:
     counted = {verdict.rule for verdict in run.failures()}
-    beyond = _rules_with(run, Outcome.FAIL) - counted
-    broken = _rules_with(run, Outcome.ERROR)
+    told = set(map(attrgetter("rule", "outcome"), run.verdicts))
+    beyond = {rule for rule, outcome in told if outcome is Outcome.FAIL} - counted
+    broken = {rule for rule, outcome in told if outcome is Outcome.ERROR}
     if counted:
         clause = f"{plural(len(counted), 'rule')} {'fails' if len(counted) == 1 else 'fail'}"
-    elif beyond or _rules_with(run, Outcome.PASS, Outcome.WAIVED):
+    elif beyond or any(outcome in {Outcome.PASS, Outcome.WAIVED} for _, outcome in told):
         clause = "no rule fails"
     else:
         clause = "no rule could be judged"
@@ -348,10 +351,6 @@ def _rules_clause(run: Run) -> str:
     if broken:
         clause += f"; {plural(len(broken), 'rule')} broke by a fault of likewise"
     return clause
-
-
-def _rules_with(run: Run, *outcomes: Outcome) -> set[str]:
-    return {verdict.rule for verdict in run.verdicts if verdict.outcome in outcomes}
 
 
 def _tokens_clause(run: Run) -> str:

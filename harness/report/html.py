@@ -6,6 +6,8 @@ The page's looks are in `reports/templates`; what it says is put together here.
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, TextIO
 
 from harness import content
 from harness.report import Exchanges, findings, text
@@ -16,7 +18,7 @@ from harness.report.replay_test import replay_test
 from harness.report.timeline import WIDTH, Timeline, timeline
 from harness.rule import LEVELS
 from harness.run import RequestSummary, Run
-from harness.verdict import Outcome
+from harness.verdict import Outcome, Verdict
 
 FILENAME = "report.html"
 
@@ -87,73 +89,86 @@ class RuleView:
         )
 
 
-def render(run: Run, exchanges: Exchanges) -> str:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a run says, found once for pages of whatever detail."""
+
+    failing: Sequence[Finding]
+    counted: Sequence[Verdict]
+    rules: Sequence[RuleView]
+    curls: Mapping[Cell, str]
+    asked: Mapping[tuple[str, str], Sequence[RequestSummary]]
+    in_any_detail: Mapping[str, Any]
+    """Values of the template."""
+
+
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:
     """The run as one HTML page of at most MAX_BYTES bytes; where it says less than the run, it says so."""
+    told = _told(run)
     for detail in _DETAILS:
-        page = _page(run, exchanges, detail)
+        page = _page(run, exchanges, told, detail)
         if len(page.encode()) <= MAX_BYTES:
             break
-    return page
+    file.write(page)
 
 
-def _page(run: Run, exchanges: Exchanges, detail: Detail) -> str:
-    failing = findings.findings(run)
-    rules = tuple(_rule_views(run))
-    streams = tuple(_streams(run, exchanges, failing[: detail.streams], detail.streams))
-    curls = findings.curls(run)
-    asked = findings.requests_by_place(run)
+def _told(run: Run) -> _Told:
+    failing, rules = findings.findings(run), tuple(_rule_views(run))
+    values = {
+        "run": run,
+        "target": findings.target_line(run),
+        "answer": findings.answer(run),
+        "counts": findings.counts_sentence(run),
+        "cost": findings.cost_sentence(run),
+        "symbols": findings.SYMBOLS,
+        "dropin_modes": findings.dropin_modes(run),
+        "dropin_rows": findings.dropin_rows(run),
+        "dropin_reasons": findings.dropin_reasons(run),
+        "finding_count": len(failing),
+        "levels": LEVELS,
+        "waived": findings.reasons(run.verdicts, Outcome.WAIVED),
+        "parameters": _parameters(run),
+        "unjudged": findings.reasons(run.verdicts, *_UNJUDGED),
+        "stream_width": WIDTH,
+        "rule_count": len(rules),
+        "clients": tuple(rules[0].outcomes) if rules else (),
+        "surfaces": tuple(dict.fromkeys(rule.rule.surface for rule in rules)),
+        "outcomes": tuple(findings.outcome_counts(run)),
+        "exit_code": run.exit_code,
+    }
+    curls, asked = findings.curls(run), findings.requests_by_place(run)
+    return _Told(failing, run.failures(), rules, curls, asked, values)
+
+
+def _page(run: Run, exchanges: Exchanges, told: _Told, detail: Detail) -> str:
+    shown = told.failing[: detail.findings]
+    streams = tuple(_streams(run, exchanges, told, detail.streams))
     return page(
         "report.html",
         detail.text_chars,
-        run=run,
+        **told.in_any_detail,
         detail=detail,
-        target=findings.target_line(run),
-        answer=findings.answer(run),
-        counts=findings.counts_sentence(run),
-        cost=findings.cost_sentence(run),
-        symbols=findings.SYMBOLS,
-        dropin_modes=findings.dropin_modes(run),
-        dropin_rows=findings.dropin_rows(run),
-        dropin_reasons=findings.dropin_reasons(run),
-        findings=[
-            _finding_view(run, found, asked, exchanges, curls, detail) for found in failing[: detail.findings]
-        ],
-        finding_count=len(failing),
-        levels=LEVELS,
-        finding_numbers={found.rule.id: at for at, found in enumerate(failing[: detail.findings], 1)},
-        waived=findings.reasons(run.verdicts, Outcome.WAIVED),
-        parameters=_parameters(run),
-        unjudged=findings.reasons(run.verdicts, *_UNJUDGED),
+        findings=[_finding_view(run, found, told, exchanges, detail) for found in shown],
+        finding_numbers={found.rule.id: at for at, found in enumerate(shown, 1)},
         streams=streams,
         scale_ms=max((drawn.ended_ms for _, drawn in streams), default=0.0) or 1.0,
-        stream_width=WIDTH,
-        rules=rules[: detail.rules],
-        rule_count=len(rules),
-        clients=tuple(rules[0].outcomes) if rules else (),
-        surfaces=tuple(dict.fromkeys(rule.rule.surface for rule in rules)),
-        outcomes=tuple(findings.outcome_counts(run)),
+        rules=told.rules[: detail.rules],
         curls={
-            cell: text.command(curls[cell], detail.curl_chars)
+            cell: text.command(told.curls[cell], detail.curl_chars)
             for cell in ((one.scenario, one.client, one.mode) for one in run.requests[: detail.requests])
-            if cell in curls
+            if cell in told.curls
         },
-        exit_code=run.exit_code,
     )
 
 
 def _finding_view(
-    run: Run,
-    finding: Finding,
-    asked: Mapping[tuple[str, str], Sequence[RequestSummary]],
-    exchanges: Exchanges,
-    curls: Mapping[Cell, str],
-    detail: Detail,
+    run: Run, finding: Finding, told: _Told, exchanges: Exchanges, detail: Detail
 ) -> FindingView:
     test = replay_test(finding.example, exchanges)
     return FindingView(
         finding,
-        tuple(_evidence(kind, exchanges, curls, detail) for kind in finding.kinds[: detail.kinds]),
-        findings.effects_at(run, finding, asked),
+        tuple(_evidence(kind, exchanges, told.curls, detail) for kind in finding.kinds[: detail.kinds]),
+        findings.effects_at(run, finding, told.asked),
         findings.rates_of(run, finding.rule.id),
         test if len(test) <= detail.curl_chars else "",
     )
@@ -173,9 +188,9 @@ def _parameters(run: Run) -> Mapping[str, tuple[str, ...]]:
 
 
 def _rule_views(run: Run) -> Iterator[RuleView]:
-    clients = tuple(dict.fromkeys(verdict.client for verdict in run.verdicts))
-    for verdicts in findings.by_rule(run.verdicts):
-        counts = Counter((verdict.client, verdict.outcome) for verdict in verdicts)
+    clients = tuple(dict.fromkeys(map(attrgetter("client"), run.verdicts)))
+    for verdicts in findings.grouped(run.verdicts, "rule"):
+        counts = Counter(map(attrgetter("client", "outcome"), verdicts))
         yield RuleView(
             findings.rule_text(verdicts[0]),
             {
@@ -186,25 +201,23 @@ def _rule_views(run: Run) -> Iterator[RuleView]:
         )
 
 
-def _streams(
-    run: Run, exchanges: Exchanges, failing: Iterable[Finding], limit: int
-) -> Iterator[tuple[str, Timeline]]:
+def _streams(run: Run, exchanges: Exchanges, told: _Told, limit: int) -> Iterator[tuple[str, Timeline]]:
     """The drop-in streams, then those that findings show, with the times of their events."""
     asked = ((one.scenario, one.client, one.mode) for one in run.requests)
     dropin = [cell for cell in asked if (known := content.scenario(cell[0])) and known.is_dropin]
-    shown = [findings.shown_cell(kind.verdict) for found in failing for kind in found.kinds[:1]]
+    shown = [findings.shown_cell(kind.verdict) for found in told.failing[:limit] for kind in found.kinds[:1]]
     cells = [cell for cell in dict.fromkeys((*dropin, *shown)) if cell[2] == "stream"][:limit]
-    guilty = _guilty_events(run, set(cells))
+    guilty = _guilty_events(told.counted, set(cells))
     for cell in cells:
         drawn = timeline(exchanges[cell], guilty.get(cell, ())) if cell in exchanges else None
         if drawn is not None:
             yield f"{cell[1]}, {cell[0]}", drawn
 
 
-def _guilty_events(run: Run, cells: Container[Cell]) -> Mapping[Cell, set[int]]:
+def _guilty_events(counted: Iterable[Verdict], cells: Container[Cell]) -> Mapping[Cell, set[int]]:
     found: dict[Cell, set[int]] = {}
-    for verdict in run.verdicts:
-        if verdict.counts_at(run.level) and findings.shown_cell(verdict) in cells:
+    for verdict in counted:
+        if findings.shown_cell(verdict) in cells:
             events = {violation.event for violation in verdict.evidence if violation.event is not None}
             found.setdefault(findings.shown_cell(verdict), set()).update(events)
     return found

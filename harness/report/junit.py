@@ -3,76 +3,87 @@
 Source: the format has no standard; this is the common part of what Jenkins, GitLab and pytest read and write.
 """
 
-from collections.abc import Iterable, Mapping
-from xml.etree.ElementTree import Element, SubElement, indent, tostring  # it only writes here
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TextIO
+from xml.sax.saxutils import escape
 
 from harness.report import Exchanges
-from harness.report.findings import Cell, curls, duration_s, rule_text, shown_cell
+from harness.report.findings import Cell, curls, duration_s, grouped, rule_text, shown_cell
 from harness.report.text import command, many_lines, one_line
 from harness.run import Run
 from harness.verdict import Outcome, Verdict
 
 FILENAME = "junit.xml"
 
+_NAME_CHARS = 200
 _MESSAGE_CHARS = 500
 _TEXT_CHARS = 2_000
 _VIOLATIONS = 5
 
 
-def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # a verdict's own evidence is enough here
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the verdicts are enough
     """The run as a JUnit document.
 
     What the exit code counts is a failure, and what the harness itself got wrong is an error. All else that
     is no pass is skipped, so that CI agrees with the exit code; the message says why.
     """
+    suites = [(verdicts, _tags(run, verdicts)) for verdicts in grouped(run.verdicts, "surface")]
+    every = sum((tags for _, tags in suites), Counter())
+    name = _attribute(f"likewise {run.target.name}", _NAME_CHARS)
+    whole = f'{_totals(len(run.verdicts), every)} name="{name}" time="{duration_s(run):.3f}"'
+    file.write('<?xml version="1.0" encoding="utf-8"?>\n')
+    file.write(f"<testsuites {whole}>\n" if suites else f"<testsuites {whole} />\n")
     repeats = curls(run)
-    root = Element(
-        "testsuites", _totals(run, run.verdicts), name=one_line(f"likewise {run.target.name}", 200)
+    # A large run says the same few names a million times.
+    named = cache(lambda text: _attribute(text, _NAME_CHARS))
+    for verdicts, tags in suites:
+        surface, timestamp = named(verdicts[0].surface), named(run.started)
+        about = f'{_totals(len(verdicts), tags)} name="{surface}" timestamp="{timestamp}"'
+        file.write(f"  <testsuite {about}>\n")
+        file.writelines(_case(verdict, run, repeats, named) for verdict in verdicts)
+        file.write("  </testsuite>\n")
+    file.write("</testsuites>\n" if suites else "")
+
+
+def _tags(run: Run, verdicts: Sequence[Verdict]) -> Counter[str]:
+    return Counter(_tag(verdict, run) for verdict in verdicts if verdict.outcome is not Outcome.PASS)
+
+
+def _totals(count: int, tags: Mapping[str, int]) -> str:
+    return (
+        f'tests="{count}" failures="{tags["failure"]}" errors="{tags["error"]}" skipped="{tags["skipped"]}"'
     )
-    root.set("time", f"{duration_s(run):.3f}")
-    for surface in dict.fromkeys(verdict.surface for verdict in run.verdicts):
-        verdicts = [verdict for verdict in run.verdicts if verdict.surface == surface]
-        suite = SubElement(root, "testsuite", _totals(run, verdicts), name=one_line(surface, 200))
-        suite.set("timestamp", one_line(run.started, 200))
-        for verdict in verdicts:
-            _add_case(suite, verdict, run, repeats)
-    indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _totals(run: Run, verdicts: Iterable[Verdict]) -> dict[str, str]:
-    tags = [_tag(verdict, run) for verdict in verdicts]
-    return {
-        "tests": str(len(tags)),
-        "failures": str(tags.count("failure")),
-        "errors": str(tags.count("error")),
-        "skipped": str(tags.count("skipped")),
-    }
-
-
-def _tag(verdict: Verdict, run: Run) -> str | None:
-    """The element that says that a case did not pass; None for a pass."""
-    if verdict.outcome is Outcome.PASS:
-        return None
+def _tag(verdict: Verdict, run: Run) -> str:
+    """The element that says why a case did not pass."""
     if verdict.outcome is Outcome.ERROR:
         return "error"
     return "failure" if verdict.counts_at(run.level) else "skipped"
 
 
-def _add_case(suite: Element, verdict: Verdict, run: Run, repeats: Mapping[Cell, str]) -> None:
-    name = f"{verdict.scenario}[{verdict.client}-{verdict.mode}]"
-    case = SubElement(suite, "testcase", classname=one_line(verdict.rule, 200), name=one_line(name, 200))
+def _case(verdict: Verdict, run: Run, repeats: Mapping[Cell, str], named: Callable[[str], str]) -> str:
+    name = named(f"{verdict.scenario}[{verdict.client}-{verdict.mode}]")
+    case = f'    <testcase classname="{named(verdict.rule)}" name="{name}"'
+    if verdict.outcome is Outcome.PASS:
+        return f"{case} />\n"
+    return f"{case}>\n      {_outcome(verdict, run, repeats)}\n    </testcase>\n"
+
+
+def _outcome(verdict: Verdict, run: Run, repeats: Mapping[Cell, str]) -> str:
     tag = _tag(verdict, run)
-    if tag is None:
-        return
-    outcome = SubElement(case, tag)
     if tag == "failure":
-        outcome.set("message", one_line(verdict.reason, _MESSAGE_CHARS))
-        outcome.set("type", one_line(verdict.level, 200))
-        outcome.text = _evidence(verdict, repeats)
-    else:
-        beyond = f" ({verdict.level})" if verdict.outcome is Outcome.FAIL else ""
-        outcome.set("message", one_line(f"{verdict.outcome.value}{beyond}: {verdict.reason}", _MESSAGE_CHARS))
+        message, level = _attribute(verdict.reason, _MESSAGE_CHARS), _attribute(verdict.level, _NAME_CHARS)
+        return f'<failure message="{message}" type="{level}">{escape(_evidence(verdict, repeats))}</failure>'
+    beyond = f" ({verdict.level})" if verdict.outcome is Outcome.FAIL else ""
+    message = _attribute(f"{verdict.outcome.value}{beyond}: {verdict.reason}", _MESSAGE_CHARS)
+    return f'<{tag} message="{message}" />'
+
+
+def _attribute(text: str, limit: int) -> str:
+    return escape(one_line(text, limit), {'"': "&quot;"})
 
 
 def _evidence(verdict: Verdict, repeats: Mapping[Cell, str]) -> str:

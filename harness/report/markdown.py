@@ -6,6 +6,7 @@ Source: GitHub Flavored Markdown Spec (code spans, fenced code blocks, tables).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TextIO
 
 from harness.report import Exchanges
 from harness.report.findings import (
@@ -45,9 +46,9 @@ _CURL_CHARS = 1_500
 _NAME_CHARS = 100
 
 
-def render(run: Run, exchanges: Exchanges) -> str:  # noqa: ARG001  # the verdicts' own evidence is enough here
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the verdicts are enough
     """The run as Markdown of at most MAX_BYTES bytes; a note says what was left out."""
-    return fitted(_blocks(run), "report.html and run.json")
+    file.write(fitted(_blocks(run), "report.html and run.json"))
 
 
 def fitted(blocks: Iterable[str], elsewhere: str) -> str:
@@ -133,8 +134,9 @@ def _kind(kind: Kind) -> Iterator[str]:
 
 def _reasons(run: Run) -> Iterator[str]:
     told = [outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.FAIL}]
+    every = reasons(run.verdicts, *told)
     for outcome in told:
-        found = reasons(run.verdicts, outcome)
+        found = [reason for reason in every if reason.outcome is outcome]
         if found:
             lines = [f"### {outcome.value.capitalize()}", ""]
             lines += [

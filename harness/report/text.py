@@ -15,6 +15,8 @@ _CONTROL_PICTURES = 0x2400
 
 def one_line(text: str, limit: int) -> str:
     """The first `limit` characters, all of them visible, on one line; says how many more there are."""
+    if len(text) <= limit and text.isprintable():
+        return text
     return _visible(text[:limit]) + _rest(text, limit)
 
 

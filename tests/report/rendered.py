@@ -10,11 +10,18 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import report
-from harness.report import terminal
+from harness.report import Exchanges, terminal
 from harness.run import Run
 from tests.report.runs import EXCHANGES, RUNS
 
 FOLDER = Path(__file__).parent / "golden"
+
+
+def rendered(name: str, run: Run, exchanges: Exchanges = EXCHANGES) -> str:
+    """What a format writes of a run."""
+    file = io.StringIO()
+    report.formats()[name].render(run, exchanges, file)
+    return file.getvalue()
 
 
 def on_terminal(run: Run, *, width: int = 80, folder: Path = Path("nowhere")) -> str:
@@ -30,8 +37,7 @@ def texts() -> Mapping[str, str]:
     for name, run in RUNS.items():
         found[f"{name}.terminal.txt"] = on_terminal(run)
         for chosen in ("badge", "badge_json", "csv", "ctrf", "junit", "markdown"):
-            made = report.formats()[chosen]
-            found[f"{name}.{made.FILENAME}"] = made.render(run, EXCHANGES)
+            found[f"{name}.{report.formats()[chosen].FILENAME}"] = rendered(chosen, run)
     return found
 
 

@@ -19,8 +19,8 @@ from harness.comparison.difference import differences
 from harness.comparison.difference_report import html as difference_html
 from harness.comparison.load import compared_load
 from harness.comparison.made import Made
-from harness.report import html
 from tests.load.runs import load_run, some_records
+from tests.report.rendered import rendered
 from tests.report.runs import CONFORMING, EXCHANGES, FAILING, HOSTILE, HOSTILE_RUN, RUNS, exchange
 
 _BROWSER = next(
@@ -46,7 +46,7 @@ _LOADS = {
 }
 
 PAGES: Mapping[str, str] = {
-    **{name: html.render(run, EXCHANGES) for name, run in RUNS.items()},
+    **{name: rendered("html", run, EXCHANGES) for name, run in RUNS.items()},
     "comparison": comparison_html.render(Made(compared(columns_of({"1": CONFORMING, "2": FAILING})))),
     "hostile comparison": comparison_html.render(
         Made(compared(columns_of({"1": HOSTILE_RUN, "2": FAILING})))

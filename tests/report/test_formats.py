@@ -9,7 +9,7 @@ from harness.errors import UsageError
 from harness.report import terminal
 from harness.rule import Violation
 from harness.verdict import Outcome
-from tests.report.rendered import FOLDER, on_terminal, texts
+from tests.report.rendered import FOLDER, on_terminal, rendered, texts
 from tests.report.runs import CONFORMING, EXCHANGES, FAILING, RUNS, run, verdict
 
 
@@ -38,7 +38,7 @@ def test_the_formats_are_the_modules_with_a_file_name() -> None:
 def test_a_report_is_written_where_it_is_asked_for(name: str, tmp_path: Path) -> None:
     (path,) = report.write(FAILING, EXCHANGES, tmp_path / "new" / "folder", [name])
     assert path == tmp_path / "new" / "folder" / report.formats()[name].FILENAME
-    assert path.read_text(encoding="utf-8") == report.formats()[name].render(FAILING, EXCHANGES)
+    assert path.read_text(encoding="utf-8") == rendered(name, FAILING, EXCHANGES)
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_in_two_sentences(tmp_path: Path) -> None:
@@ -55,10 +55,7 @@ def test_a_known_rule_is_told_in_its_own_words(name: str) -> None:
     failing = run(
         [verdict(rule.id, Outcome.FAIL, level=rule.level, evidence=[Violation("a nought", "a cross")])]
     )
-    if name == "terminal":
-        text = on_terminal(failing, width=2_000)
-    else:
-        text = report.formats()[name].render(failing, {})
+    text = on_terminal(failing, width=2000) if name == "terminal" else rendered(name, failing, {})
     for words in (rule.id, rule.sentence, rule.breaks, "a nought", "a cross"):
         assert words in text
 
@@ -66,7 +63,7 @@ def test_a_known_rule_is_told_in_its_own_words(name: str) -> None:
 @pytest.mark.parametrize("name", report.formats())
 @pytest.mark.parametrize("case", RUNS)
 def test_a_report_does_not_need_the_exchanges(name: str, case: str) -> None:
-    assert report.formats()[name].render(RUNS[case], {})
+    assert rendered(name, RUNS[case], {})
 
 
 def test_the_sentence_is_the_same_everywhere() -> None:
@@ -75,10 +72,8 @@ def test_the_sentence_is_the_same_everywhere() -> None:
     answer = sentence.removeprefix(f"{target} ")
     assert answer != sentence
     assert sentence in on_terminal(FAILING, width=2_000)
-    assert f"`{target}` {answer}" in report.formats()["markdown"].render(FAILING, {})
-    assert answer.replace("drop-in", '<span class="whole">drop-in</span>') in report.formats()["html"].render(
-        FAILING, {}
-    )
+    assert f"`{target}` {answer}" in rendered("markdown", FAILING, {})
+    assert answer.replace("drop-in", '<span class="whole">drop-in</span>') in rendered("html", FAILING, {})
 
 
 def test_the_files_of_the_run_are_named_at_the_end(tmp_path: Path) -> None:

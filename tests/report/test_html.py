@@ -18,6 +18,7 @@ from harness.report import html
 from harness.rule import Violation
 from harness.run import Run
 from harness.verdict import Outcome
+from tests.report.rendered import rendered
 from tests.report.runs import (
     CLIENTS,
     CONFORMING,
@@ -83,7 +84,7 @@ class _Tree(HTMLParser):
 
 def page(finished: Run) -> Element:
     tree = _Tree()
-    tree.feed(html.render(finished, EXCHANGES))
+    tree.feed(rendered("html", finished, EXCHANGES))
     tree.close()
     assert tree.open is tree.root, f"<{tree.open.tag}> has no end"
     return tree.root
@@ -152,7 +153,9 @@ def test_no_text_breaks_the_structure(text: str, body: bytes) -> None:
         )
         tree = _Tree()
         tree.feed(
-            html.render(changed(failing, notes=[word]), {("founding", "raw", "plain"): exchange(body + b"!")})
+            rendered(
+                "html", changed(failing, notes=[word]), {("founding", "raw", "plain"): exchange(body + b"!")}
+            )
         )
         return [element.tag for element in tree.root.all()]
 
@@ -161,10 +164,10 @@ def test_no_text_breaks_the_structure(text: str, body: bytes) -> None:
 
 def test_a_page_is_bounded_whatever_the_run_says() -> None:
     for big in (many(5_000), endless()):
-        assert len(html.render(big, EXCHANGES).encode()) <= html.MAX_BYTES
+        assert len(rendered("html", big, EXCHANGES).encode()) <= html.MAX_BYTES
     body = b"x" * 10_000_000
     exchanges = dict.fromkeys(EXCHANGES, exchange(body))
-    assert len(html.render(FAILING, exchanges).encode()) < 200_000
+    assert len(rendered("html", FAILING, exchanges).encode()) < 200_000
 
 
 def test_what_is_left_out_is_said() -> None:

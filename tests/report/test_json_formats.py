@@ -9,9 +9,10 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from harness import report
-from harness.report import badge, badge_json, csv, ctrf
+from harness.report import badge, ctrf
 from harness.rule import LEVELS, Violation
 from harness.verdict import Outcome
+from tests.report.rendered import rendered
 from tests.report.runs import EXCHANGES, FAILING, RUNS, run, verdict
 from tests.report.test_text import ANY_TEXT
 
@@ -19,7 +20,7 @@ PUBLISHED = Path(__file__).parent.parent.parent / "harness" / "schemas" / "publi
 
 
 def _document(name: str, case: str) -> Any:
-    return json.loads(report.formats()[name].render(RUNS[case], EXCHANGES))
+    return json.loads(rendered(name, RUNS[case], EXCHANGES))
 
 
 @pytest.mark.parametrize("case", RUNS)
@@ -46,7 +47,7 @@ def test_what_the_exit_code_counts_has_failed(level: Any) -> None:
     import dataclasses
 
     finished = dataclasses.replace(FAILING, level=level)
-    tests = json.loads(ctrf.render(finished, {}))["results"]["tests"]
+    tests = json.loads(rendered("ctrf", finished, {}))["results"]["tests"]
     counted = sum(test["status"] == "failed" and test["rawStatus"] == "fail" for test in tests)
     assert counted == len(finished.failures())
 
@@ -56,19 +57,19 @@ def test_any_text_keeps_the_schema(text: str) -> None:
     finished = run(
         [verdict("made.up", Outcome.FAIL, cell=(text, text, text), evidence=[Violation(text, text, text)])]
     )
-    Draft202012Validator(ctrf.json_schema()).validate(json.loads(ctrf.render(finished, {})))
-    assert csv.render(finished, {}).encode().count(b"\n") == 2
+    Draft202012Validator(ctrf.json_schema()).validate(json.loads(rendered("ctrf", finished, {})))
+    assert rendered("csv", finished, {}).encode().count(b"\n") == 2
 
 
 def test_a_spreadsheet_calculates_nothing_that_an_endpoint_said() -> None:
     finished = run([verdict("made.up", Outcome.FAIL, evidence=[Violation("=1+1", "@x")])])
-    assert ",'=1+1,'@x," in csv.render(finished, {})
+    assert ",'=1+1,'@x," in rendered("csv", finished, {})
 
 
 @pytest.mark.parametrize("case", RUNS)
 def test_both_badges_say_the_same(case: str) -> None:
-    said = json.loads(badge_json.render(RUNS[case], {}))
-    drawn = badge.render(RUNS[case], {})
+    said = json.loads(rendered("badge_json", RUNS[case], {}))
+    drawn = rendered("badge", RUNS[case], {})
     assert said["message"] in drawn
     assert said["color"] in drawn
     assert "href" not in drawn

@@ -7,16 +7,16 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 
-from harness.report import junit
 from harness.rule import LEVELS, Level, Violation
 from harness.run import Run
 from harness.verdict import Outcome
+from tests.report.rendered import rendered
 from tests.report.runs import EXCHANGES, FAILING, RUNS, run, verdict
 from tests.report.test_text import ANY_TEXT
 
 
 def parsed(finished: Run) -> ElementTree.Element:
-    return ElementTree.fromstring(junit.render(finished, EXCHANGES))  # noqa: S314  # our own text
+    return ElementTree.fromstring(rendered("junit", finished, EXCHANGES))  # noqa: S314  # our own text
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -65,4 +65,4 @@ def test_any_text_is_well_formed_xml(text: str) -> None:
 
 def test_the_evidence_of_one_case_is_bounded() -> None:
     endless = [Violation("x" * 1_000_000, "y", f"/{at}") for at in range(1_000)]
-    assert len(junit.render(run([verdict("made.up", Outcome.FAIL, evidence=endless)]), {})) < 50_000
+    assert len(rendered("junit", run([verdict("made.up", Outcome.FAIL, evidence=endless)]), {})) < 50_000

@@ -13,7 +13,7 @@ from harness.report import html
 from harness.rule import Violation
 from harness.run import Run
 from harness.verdict import Outcome
-from tests.report.rendered import on_terminal
+from tests.report.rendered import on_terminal, rendered
 from tests.report.runs import EXCHANGES, FAILING, exchange, many, run, verdict
 
 _FORMATS = [*report.formats(), "terminal"]
@@ -22,7 +22,7 @@ _FORMATS = [*report.formats(), "terminal"]
 def renderer(name: str) -> Callable[[Run], str]:
     if name == "terminal":
         return on_terminal
-    return lambda run: report.formats()[name].render(run, EXCHANGES)
+    return lambda run: rendered(name, run, EXCHANGES)
 
 
 def calls(render: Callable[[Run], str], run: Run) -> int:
@@ -59,7 +59,7 @@ def test_two_thousand_streams_and_a_line_of_ten_megabytes_fit_into_the_page() ->
         requests=[replace(FAILING.requests[1], scenario=cell[0], curl=line[:1_000]) for cell in cells],
         verdicts=[failing],
     )
-    page = report.formats()["html"].render(long, dict.fromkeys(cells, exchange(line.encode())))
+    page = rendered("html", long, dict.fromkeys(cells, exchange(line.encode())))
     assert len(page.encode()) <= html.MAX_BYTES
     assert "<script>x" not in page
     assert "2,000" in page

@@ -13,6 +13,7 @@ from harness.report import markdown
 from harness.rule import Violation
 from harness.run import Dropin, Run
 from harness.verdict import Outcome
+from tests.report.rendered import rendered
 from tests.report.runs import CONFORMING, EXCHANGES, FAILING, HOSTILE, RUNS, endless, many, run, verdict
 from tests.report.test_text import ANY_TEXT
 
@@ -45,7 +46,7 @@ def shape(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_no_stranger_says_anything_but_code(name: str) -> None:
-    found = list(tokens(markdown.render(RUNS[name], EXCHANGES)))
+    found = list(tokens(rendered("markdown", RUNS[name], EXCHANGES)))
     kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in found}
     assert kinds <= _STRUCTURE | {"text", "softbreak", "code_inline", "fence"}
     words = " ".join(token.content for token in found if token.type == "text")
@@ -71,17 +72,17 @@ def test_no_text_breaks_the_structure(text: str) -> None:
             notes=[word],
         )
 
-    assert shape(markdown.render(made_of(text), {})) == shape(markdown.render(made_of("word"), {}))
+    assert shape(rendered("markdown", made_of(text), {})) == shape(rendered("markdown", made_of("word"), {}))
 
 
 def test_the_dropin_table_is_a_table() -> None:
-    found = shape(markdown.render(FAILING, EXCHANGES))
+    found = shape(rendered("markdown", FAILING, EXCHANGES))
     assert (found.count("th_open"), found.count("td_open")) == (3, 9)
 
 
 @pytest.mark.parametrize("big", [many(5_000), endless()], ids=["many", "endless"])
 def test_it_is_cut_at_its_limit_and_says_so(big: Run) -> None:
-    text = markdown.render(big, {})
+    text = rendered("markdown", big, {})
     assert len(text.encode()) <= markdown.MAX_BYTES
     assert "Cut here: " in text
-    assert "Cut here: " not in markdown.render(CONFORMING, {})
+    assert "Cut here: " not in rendered("markdown", CONFORMING, {})
