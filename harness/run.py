@@ -5,12 +5,14 @@ exchanges.jsonl.zst  every observation, one JSON object a line: exchange, reply,
 """
 
 import dataclasses
+import gc
 import io
 import platform
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -325,7 +327,8 @@ def load(folder: Path) -> Run:
 
     path = folder / "run.json"
     try:
-        return _loaded(path)
+        with _all_kept():
+            return _loaded(path)
     except OSError as error:
         raise RunFolderError(
             f"{folder} holds no run: run.json can't be read ({error.strerror}).",
@@ -340,6 +343,19 @@ def load(folder: Path) -> Run:
             "Run `likewise check` again, or use the version that wrote it; "
             "`likewise judge` needs its exchanges.jsonl.zst alone.",
         ) from error
+
+
+@contextmanager
+def _all_kept() -> Iterator[None]:
+    """Make many values that are all kept: the collector would walk a million again and again for nothing."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_collecting:
+            gc.enable()
 
 
 def _loaded(path: Path) -> Run:
@@ -399,35 +415,66 @@ def newest(folder: Path) -> Path:
     return max(runs, key=lambda path: path.stat().st_mtime).parent
 
 
+_CHUNK_BYTES = 16 * 1024
+
+
 def load_exchanges(folder: Path) -> "KeptExchanges":
     """The exchanges of a run folder by (scenario, client, mode), as far as the file is whole."""
-    compress = zstandard.ZstdCompressor(level=1).compress
-    lines: dict[Key, bytes] = {}
-    for line, seen in _lines(folder / "exchanges.jsonl.zst"):
-        if not {"scenario", "client", "mode", "exchange"} <= seen.keys():
-            break
-        lines[str(seen["scenario"]), str(seen["client"]), str(seen["mode"])] = compress(line)
-    return KeptExchanges(lines)
+    return KeptExchanges(folder / "exchanges.jsonl.zst")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeptExchanges(Mapping[Key, Exchange]):
-    """Exchanges that are made when they are asked for: a report shows few of the many that a run has."""
+    """Exchanges that are read when they are asked for: a report shows few of the many that a run has."""
 
-    lines: Mapping[Key, bytes]
+    path: Path
 
     def __getitem__(self, key: Key) -> Exchange:
-        line = zstandard.ZstdDecompressor().decompress(self.lines[key])
+        start, end, number = self._places[key]
         try:
-            return from_json(orjson.loads(line)["exchange"])
-        except (TypeError, ValueError) as error:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                lines = zstandard.ZstdDecompressor().decompressobj().decompress(file.read(end - start))
+            return from_json(orjson.loads(lines.splitlines()[number])["exchange"])
+        except (IndexError, OSError, TypeError, ValueError, zstandard.ZstdError) as error:
             raise KeyError(key) from error
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(self.lines)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self._places)
+
+    @cached_property
+    def _places(self) -> Mapping[Key, tuple[int, int, int]]:
+        """Of each exchange the compressed frame, from byte to byte, and the number of its line there."""
+        places: dict[Key, tuple[int, int, int]] = {}
+        with suppress(KeyError, OSError, TypeError, ValueError, zstandard.ZstdError):
+            for start, end, lines in _frames(self.path):
+                for number, line in enumerate(lines.splitlines()):
+                    # The key stands in front; the exchange is long, and is parsed when it is asked for.
+                    front, _, _ = line.partition(b',"exchange":')
+                    seen = orjson.loads(front + b"}")
+                    places[str(seen["scenario"]), str(seen["client"]), str(seen["mode"])] = start, end, number
+        return places
+
+
+def _frames(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Where each whole frame of a file starts and ends, and what it holds."""
+    decompressor = zstandard.ZstdDecompressor()
+    with path.open("rb") as file:
+        start, data = 0, b""
+        while True:
+            frame, pieces = decompressor.decompressobj(), []
+            while not frame.eof:
+                data = data or file.read(_CHUNK_BYTES)
+                if not data:
+                    return
+                pieces.append(frame.decompress(data))
+                data = frame.unused_data
+            end = file.tell() - len(data)
+            yield start, end, b"".join(pieces)
+            start = end
 
 
 def observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
@@ -452,16 +499,12 @@ def observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
 
 def recorded_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of an exchanges.jsonl.zst, as far as the file is whole."""
-    return (seen for _, seen in _lines(path))
-
-
-def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     try:
         with path.open("rb") as file:
             reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             for line in io.BufferedReader(reader):
                 seen = orjson.loads(line)
                 if isinstance(seen, dict):
-                    yield line, seen
+                    yield seen
     except (OSError, zstandard.ZstdError, orjson.JSONDecodeError):
         return
