@@ -9,11 +9,12 @@ import gc
 import io
 import platform
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -106,6 +107,17 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What verdicts are counted by."""
+
+    rule: str
+    level: Level
+    surface: str
+    client: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
 class Run:
     """The content of run.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
 
@@ -129,17 +141,27 @@ class Run:
     waivers: list[Waiver] = field(default_factory=list)
     judged_by: JudgedBy = field(default_factory=JudgedBy)
 
+    @cached_property
+    def exceptions(self) -> Sequence[Verdict]:
+        """The verdicts that are no pass: of a large run the few that are told one by one."""
+        return [verdict for verdict in self.verdicts if verdict.outcome is not Outcome.PASS]
+
+    @cached_property
+    def counts(self) -> Mapping[Tally, int]:
+        """How many verdicts there are of each kind, in order of appearance."""
+        counted = Counter(map(attrgetter(*Tally.__slots__), self.verdicts))
+        return {Tally(*kind): count for kind, count in counted.items()}
+
     def failures(self) -> list[Verdict]:
         """The failures that count at the run's level."""
-        failed = (verdict for verdict in self.verdicts if verdict.outcome is Outcome.FAIL)
-        return [verdict for verdict in failed if verdict.counts_at(self.level)]
+        return [verdict for verdict in self.exceptions if verdict.counts_at(self.level)]
 
     @property
     def exit_code(self) -> int:
         """0 conforms, 1 deviates, 3 nothing could be judged."""
         if self.failures():
             return 1
-        judged = any(verdict.outcome in {Outcome.PASS, Outcome.WAIVED} for verdict in self.verdicts)
+        judged = any(kind.outcome in {Outcome.PASS, Outcome.WAIVED} for kind in self.counts)
         return 0 if judged else 3
 
 
@@ -371,14 +393,14 @@ def _loaded(path: Path) -> Run:
     return dataclasses.replace(run, verdicts=verdicts) if verdicts else run
 
 
-_VERDICTS_START, _VERDICTS_END = b'  "verdicts": [\n', b"  ]\n"
-_AT_A_TIME = 5_000
+_VERDICTS_START, _VERDICTS_END = b'  "verdicts": [\n', b"\n  ]\n"
+_VERDICTS_BYTES = 1_000_000
 
 
 def _read(path: Path) -> tuple[bytes, list[Verdict]]:
     """A run.json without its verdicts, and these; none are read apart from a file that `save` did not write.
 
-    A large run has a million verdicts: some lines at a time, they fit into memory.
+    A large run has a million verdicts: a million bytes at a time, they fit into memory.
     """
     from pydantic import TypeAdapter
 
@@ -388,10 +410,11 @@ def _read(path: Path) -> tuple[bytes, list[Verdict]]:
         for line in file:
             head += line
             if line == _VERDICTS_START:
-                lines = iter(file.readline, _VERDICTS_END)
-                while some := b"".join(islice(lines, _AT_A_TIME)):
-                    verdicts += read(b"[" + some.rstrip(b",\n") + b"]")
-                head += _VERDICTS_END
+                end = rest = b""
+                while not end and (some := file.read(_VERDICTS_BYTES) + file.readline()):
+                    lines, end, rest = (b"\n" + some).partition(_VERDICTS_END)
+                    verdicts += read(b"[" + lines.rstrip(b",\n") + b"]")
+                head += end + rest
     return bytes(head), verdicts
 
 

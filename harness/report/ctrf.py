@@ -5,13 +5,15 @@ what is ours stands in `extra`.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, TextIO
 
 import orjson
+from typing_extensions import TypedDict  # pydantic refuses that of typing before Python 3.12
 
 from harness.report import Exchanges
 from harness.report.findings import Cell, duration_s, rule_text, shown_cell
@@ -49,8 +51,7 @@ class Summary:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(TypedDict):
     """What CTRF has no key for: the verdict's own fields."""
 
     rule: str
@@ -60,13 +61,12 @@ class Extra:
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(TypedDict):
     """One verdict; `duration` is that of its request, in milliseconds."""
 
     name: str
     status: Status
-    rawStatus: str  # the format's name  # noqa: N815  # the format's name
+    rawStatus: str  # the format's name
     duration: int
     suite: list[str]
     extra: Extra
@@ -116,8 +116,10 @@ def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG00
     document = orjson.dumps(_document(run), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     start, _, end = document.partition(_TESTS)
     file.write(start.decode() + '"tests": [')
-    durations_ms = {(one.scenario, one.client, one.mode): one.duration_ms for one in run.requests}
-    tests = (_test(verdict, run, durations_ms) for verdict in run.verdicts)
+    durations_ms = {(one.scenario, one.client, one.mode): round(one.duration_ms) for one in run.requests}
+    # A large run says the same few names a million times.
+    named = lru_cache(10_000)(lambda text: one_line(text, _NAME_CHARS))
+    tests = (_test(verdict, run, durations_ms, named) for verdict in run.verdicts)
     separator = "\n"
     while some := list(islice(tests, _AT_A_TIME)):
         text = orjson.dumps([[some]], option=orjson.OPT_INDENT_2)
@@ -128,7 +130,7 @@ def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG00
 
 def _document(run: Run) -> Document:
     """All but the tests, of which a large run has a million."""
-    statuses = Counter(_status(verdict, run) for verdict in run.verdicts)
+    statuses = Counter(_status(verdict, run) for verdict in run.exceptions)
     start_ms = _start_ms(run)
     version = one_line(run.environment.likewise, _NAME_CHARS)
     return Document(
@@ -139,7 +141,7 @@ def _document(run: Run) -> Document:
             Tool("likewise", version),
             Summary(
                 tests=len(run.verdicts),
-                passed=statuses["passed"],
+                passed=len(run.verdicts) - len(run.exceptions),
                 failed=statuses["failed"],
                 skipped=statuses["skipped"],
                 pending=0,
@@ -164,18 +166,23 @@ def json_schema() -> dict[str, Any]:
     return TypeAdapter(Document).json_schema()
 
 
-def _test(verdict: Verdict, run: Run, durations_ms: Mapping[Cell, float]) -> Test:
-    place = (verdict.rule, verdict.level, verdict.scenario, verdict.client, verdict.mode)
-    extra = Extra(*(one_line(text, _NAME_CHARS) for text in place))
-    return Test(
-        name=f"{extra.rule} {extra.scenario}[{extra.client}-{extra.mode}]",
-        status=_status(verdict, run),
-        rawStatus=verdict.outcome.value,
-        duration=round(durations_ms.get(shown_cell(verdict), 0)),
-        suite=[one_line(verdict.surface, _NAME_CHARS) or "none", extra.rule],
-        extra=extra,
-        message=one_line(_message(verdict, run), _MESSAGE_CHARS),
-    )
+def _test(verdict: Verdict, run: Run, durations_ms: Mapping[Cell, int], named: Callable[[str], str]) -> Test:
+    rule, scenario, client, mode = map(named, verdict.cell)
+    return {
+        "name": f"{rule} {scenario}[{client}-{mode}]",
+        "status": _status(verdict, run),
+        "rawStatus": verdict.outcome,
+        "duration": durations_ms.get(shown_cell(verdict), 0),
+        "suite": [named(verdict.surface) or "none", rule],
+        "extra": {
+            "rule": rule,
+            "level": named(verdict.level),
+            "scenario": scenario,
+            "client": client,
+            "mode": mode,
+        },
+        "message": one_line(_message(verdict, run), _MESSAGE_CHARS),
+    }
 
 
 def _message(verdict: Verdict, run: Run) -> str:

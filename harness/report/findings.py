@@ -12,7 +12,7 @@ from harness import content
 from harness.effect import EFFECTS, Effect
 from harness.report.text import one_line, plural
 from harness.rule import LEVELS, Level, Violation
-from harness.run import Dropin, DropinState, RequestSummary, Run
+from harness.run import Dropin, DropinState, RequestSummary, Run, Tally
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
 
@@ -24,6 +24,7 @@ SYMBOLS: Mapping[DropinState, str] = {"works": "✓", "breaks": "✗", "not judg
 
 _NAME_CHARS = 200
 _CELLS_OF_A_PARAMETER = 3
+_JUDGED = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.WAIVED})
 _UNKNOWN_RULE = "A rule that this version does not know."
 
 
@@ -82,7 +83,7 @@ class Reason:
         return tuple(dict.fromkeys(verdict.rule for verdict in self.verdicts))
 
 
-def rule_text(verdict: Verdict) -> RuleText:
+def rule_text(verdict: Verdict | Tally) -> RuleText:
     """The texts of a verdict's rule, with the level at which it was judged."""
     known = content.rules().get(verdict.rule)
     if known is None:
@@ -92,11 +93,11 @@ def rule_text(verdict: Verdict) -> RuleText:
 
 def findings(run: Run) -> tuple[Finding, ...]:
     """The rules that fail, those of the strictest level first, then those that fail in most cells."""
-    found = [
-        _finding(run, verdicts)
-        for verdicts in grouped(run.verdicts, "rule")
-        if any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
-    ]
+    judged: Counter[str] = Counter()
+    for kind, count in run.counts.items():
+        judged[kind.rule] += count if kind.outcome in _JUDGED else 0
+    failed = (verdict for verdict in run.exceptions if verdict.outcome is Outcome.FAIL)
+    found = [_finding(run, verdicts, judged) for verdicts in grouped(failed, "rule")]
     return tuple(
         sorted(
             found,
@@ -259,7 +260,9 @@ def rates_of(run: Run, rule_id: str) -> tuple[str, ...]:
 
 def outcome_counts(run: Run) -> Mapping[Outcome, int]:
     """How many verdicts have each outcome that there is, in the order in which outcomes are told."""
-    found = Counter(map(attrgetter("outcome"), run.verdicts))
+    found: Counter[Outcome] = Counter()
+    for kind, count in run.counts.items():
+        found[kind.outcome] += count
     return {outcome: found[outcome] for outcome in Outcome if found[outcome]}
 
 
@@ -298,14 +301,12 @@ def duration_s(run: Run) -> float:
         return 0.0
 
 
-def _finding(run: Run, verdicts: tuple[Verdict, ...]) -> Finding:
-    failed = tuple(verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL)
-    judged = {Outcome.PASS, Outcome.FAIL, Outcome.WAIVED}
+def _finding(run: Run, failed: tuple[Verdict, ...], judged: Mapping[str, int]) -> Finding:
     return Finding(
         rule=rule_text(failed[0]),
         counts=failed[0].counts_at(run.level),
         failed=failed,
-        judged=sum(verdict.outcome in judged for verdict in verdicts),
+        judged=judged[failed[0].rule],
         kinds=tuple(_kinds(failed)),
     )
 
@@ -337,12 +338,11 @@ def _dropin_clause(run: Run) -> str:
 
 def _rules_clause(run: Run) -> str:
     counted = {verdict.rule for verdict in run.failures()}
-    told = set(map(attrgetter("rule", "outcome"), run.verdicts))
-    beyond = {rule for rule, outcome in told if outcome is Outcome.FAIL} - counted
-    broken = {rule for rule, outcome in told if outcome is Outcome.ERROR}
+    beyond = _rules_with(run, Outcome.FAIL) - counted
+    broken = _rules_with(run, Outcome.ERROR)
     if counted:
         clause = f"{plural(len(counted), 'rule')} {'fails' if len(counted) == 1 else 'fail'}"
-    elif beyond or any(outcome in {Outcome.PASS, Outcome.WAIVED} for _, outcome in told):
+    elif beyond or _rules_with(run, Outcome.PASS, Outcome.WAIVED):
         clause = "no rule fails"
     else:
         clause = "no rule could be judged"
@@ -351,6 +351,10 @@ def _rules_clause(run: Run) -> str:
     if broken:
         clause += f"; {plural(len(broken), 'rule')} broke by a fault of likewise"
     return clause
+
+
+def _rules_with(run: Run, *outcomes: Outcome) -> set[str]:
+    return {kind.rule for kind in run.counts if kind.outcome in outcomes}
 
 
 def _tokens_clause(run: Run) -> str:

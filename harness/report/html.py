@@ -6,7 +6,6 @@ The page's looks are in `reports/templates`; what it says is put together here.
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, TextIO
 
 from harness import content
@@ -17,7 +16,7 @@ from harness.report.page import page
 from harness.report.replay_test import replay_test
 from harness.report.timeline import WIDTH, Timeline, timeline
 from harness.rule import LEVELS
-from harness.run import RequestSummary, Run
+from harness.run import RequestSummary, Run, Tally
 from harness.verdict import Outcome, Verdict
 
 FILENAME = "report.html"
@@ -96,6 +95,7 @@ class _Told:
     failing: Sequence[Finding]
     counted: Sequence[Verdict]
     rules: Sequence[RuleView]
+    dropin: Sequence[Cell]
     curls: Mapping[Cell, str]
     asked: Mapping[tuple[str, str], Sequence[RequestSummary]]
     in_any_detail: Mapping[str, Any]
@@ -126,9 +126,9 @@ def _told(run: Run) -> _Told:
         "dropin_reasons": findings.dropin_reasons(run),
         "finding_count": len(failing),
         "levels": LEVELS,
-        "waived": findings.reasons(run.verdicts, Outcome.WAIVED),
+        "waived": findings.reasons(run.exceptions, Outcome.WAIVED),
         "parameters": _parameters(run),
-        "unjudged": findings.reasons(run.verdicts, *_UNJUDGED),
+        "unjudged": findings.reasons(run.exceptions, *_UNJUDGED),
         "stream_width": WIDTH,
         "rule_count": len(rules),
         "clients": tuple(rules[0].outcomes) if rules else (),
@@ -137,12 +137,19 @@ def _told(run: Run) -> _Told:
         "exit_code": run.exit_code,
     }
     curls, asked = findings.curls(run), findings.requests_by_place(run)
-    return _Told(failing, run.failures(), rules, curls, asked, values)
+    return _Told(failing, run.failures(), rules, tuple(_dropin_cells(run)), curls, asked, values)
+
+
+def _dropin_cells(run: Run) -> Iterator[Cell]:
+    """The requests of the founding calls."""
+    names = dict.fromkeys(one.scenario for one in run.requests)
+    dropin = {name for name in names if (known := content.scenario(name)) and known.is_dropin}
+    return ((one.scenario, one.client, one.mode) for one in run.requests if one.scenario in dropin)
 
 
 def _page(run: Run, exchanges: Exchanges, told: _Told, detail: Detail) -> str:
     shown = told.failing[: detail.findings]
-    streams = tuple(_streams(run, exchanges, told, detail.streams))
+    streams = tuple(_streams(exchanges, told, detail.streams))
     return page(
         "report.html",
         detail.text_chars,
@@ -188,25 +195,28 @@ def _parameters(run: Run) -> Mapping[str, tuple[str, ...]]:
 
 
 def _rule_views(run: Run) -> Iterator[RuleView]:
-    clients = tuple(dict.fromkeys(map(attrgetter("client"), run.verdicts)))
-    for verdicts in findings.grouped(run.verdicts, "rule"):
-        counts = Counter(map(attrgetter("client", "outcome"), verdicts))
+    clients = tuple(dict.fromkeys(kind.client for kind in run.counts))
+    first: dict[str, Tally] = {}
+    counts: Counter[tuple[str, str, Outcome]] = Counter()
+    for kind, count in run.counts.items():
+        first.setdefault(kind.rule, kind)
+        counts[kind.rule, kind.client, kind.outcome] += count
+    not_passed = {verdicts[0].rule: verdicts for verdicts in findings.grouped(run.exceptions, "rule")}
+    for rule, kind in first.items():
         yield RuleView(
-            findings.rule_text(verdicts[0]),
+            findings.rule_text(kind),
             {
-                client: {outcome: counts[client, outcome] for outcome in Outcome if counts[client, outcome]}
+                client: {outcome: count for outcome in Outcome if (count := counts[rule, client, outcome])}
                 for client in clients
             },
-            findings.reasons(verdicts, *(outcome for outcome in Outcome if outcome is not Outcome.PASS)),
+            findings.reasons(not_passed.get(rule, ()), *Outcome),
         )
 
 
-def _streams(run: Run, exchanges: Exchanges, told: _Told, limit: int) -> Iterator[tuple[str, Timeline]]:
+def _streams(exchanges: Exchanges, told: _Told, limit: int) -> Iterator[tuple[str, Timeline]]:
     """The drop-in streams, then those that findings show, with the times of their events."""
-    asked = ((one.scenario, one.client, one.mode) for one in run.requests)
-    dropin = [cell for cell in asked if (known := content.scenario(cell[0])) and known.is_dropin]
     shown = [findings.shown_cell(kind.verdict) for found in told.failing[:limit] for kind in found.kinds[:1]]
-    cells = [cell for cell in dict.fromkeys((*dropin, *shown)) if cell[2] == "stream"][:limit]
+    cells = [cell for cell in dict.fromkeys((*told.dropin, *shown)) if cell[2] == "stream"][:limit]
     guilty = _guilty_events(told.counted, set(cells))
     for cell in cells:
         drawn = timeline(exchanges[cell], guilty.get(cell, ())) if cell in exchanges else None

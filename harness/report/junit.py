@@ -29,29 +29,27 @@ def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG00
     What the exit code counts is a failure, and what the harness itself got wrong is an error. All else that
     is no pass is skipped, so that CI agrees with the exit code; the message says why.
     """
-    suites = [(verdicts, _tags(run, verdicts)) for verdicts in grouped(run.verdicts, "surface")]
-    every = sum((tags for _, tags in suites), Counter())
     name = _attribute(f"likewise {run.target.name}", _NAME_CHARS)
-    whole = f'{_totals(len(run.verdicts), every)} name="{name}" time="{duration_s(run):.3f}"'
+    totals = _totals(len(run.verdicts), run.exceptions, run)
+    whole = f'{totals} name="{name}" time="{duration_s(run):.3f}"'
     file.write('<?xml version="1.0" encoding="utf-8"?>\n')
-    file.write(f"<testsuites {whole}>\n" if suites else f"<testsuites {whole} />\n")
+    file.write(f"<testsuites {whole}>\n" if run.verdicts else f"<testsuites {whole} />\n")
     repeats = curls(run)
+    exceptions = {verdicts[0].surface: verdicts for verdicts in grouped(run.exceptions, "surface")}
     # A large run says the same few names a million times.
     named = cache(lambda text: _attribute(text, _NAME_CHARS))
-    for verdicts, tags in suites:
-        surface, timestamp = named(verdicts[0].surface), named(run.started)
-        about = f'{_totals(len(verdicts), tags)} name="{surface}" timestamp="{timestamp}"'
+    for verdicts in grouped(run.verdicts, "surface"):
+        surface = verdicts[0].surface
+        totals = _totals(len(verdicts), exceptions.get(surface, ()), run)
+        about = f'{totals} name="{named(surface)}" timestamp="{named(run.started)}"'
         file.write(f"  <testsuite {about}>\n")
         file.writelines(_case(verdict, run, repeats, named) for verdict in verdicts)
         file.write("  </testsuite>\n")
-    file.write("</testsuites>\n" if suites else "")
+    file.write("</testsuites>\n" if run.verdicts else "")
 
 
-def _tags(run: Run, verdicts: Sequence[Verdict]) -> Counter[str]:
-    return Counter(_tag(verdict, run) for verdict in verdicts if verdict.outcome is not Outcome.PASS)
-
-
-def _totals(count: int, tags: Mapping[str, int]) -> str:
+def _totals(count: int, exceptions: Sequence[Verdict], run: Run) -> str:
+    tags = Counter(_tag(verdict, run) for verdict in exceptions)
     return (
         f'tests="{count}" failures="{tags["failure"]}" errors="{tags["error"]}" skipped="{tags["skipped"]}"'
     )

@@ -5,7 +5,7 @@ Source: GitHub Flavored Markdown Spec (code spans, fenced code blocks, tables).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from harness.report import Exchanges
@@ -16,22 +16,23 @@ from harness.report.findings import (
     Kind,
     answer,
     cells,
-    client_effects,
     cost_sentence,
     counts_sentence,
     curls,
     dropin_modes,
     dropin_reasons,
     dropin_rows,
+    effects_at,
     findings,
     parameters_by_answer,
     rates_of,
     reasons,
+    requests_by_place,
     shown_cell,
     target_line,
 )
 from harness.report.text import command, one_line, plural
-from harness.run import Run
+from harness.run import RequestSummary, Run
 from harness.verdict import Outcome
 
 FILENAME = "summary.md"
@@ -70,9 +71,9 @@ def _blocks(run: Run) -> Iterator[str]:
     if run.dropin:
         yield from _dropin(run)
     yield f"{counts_sentence(run)}. {cost_sentence(run)}.\n"
-    repeats = curls(run)
+    repeats, asked = curls(run), requests_by_place(run)
     for finding in findings(run):
-        yield _finding(finding, run, repeats)
+        yield _finding(finding, run, repeats, asked)
     yield from _reasons(run)
     yield from _parameters(run)
 
@@ -100,7 +101,12 @@ def _dropin(run: Run) -> Iterator[str]:
         yield "".join(reasons_told)
 
 
-def _finding(finding: Finding, run: Run, repeats: Mapping[Cell, str]) -> str:
+def _finding(
+    finding: Finding,
+    run: Run,
+    repeats: Mapping[Cell, str],
+    asked: Mapping[tuple[str, str], Sequence[RequestSummary]],
+) -> str:
     rule = finding.rule
     beyond = "" if finding.counts else f" (does not count at level {run.level})"
     lines = [
@@ -114,7 +120,7 @@ def _finding(finding: Finding, run: Run, repeats: Mapping[Cell, str]) -> str:
         lines.append(f"- who breaks: {prose(rule.breaks)}")
     lines.append(f"- cells: {code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
     lines += [f"- rate: {code(rate, _TEXT_CHARS)}" for rate in rates_of(run, rule.id)[:_KINDS]]
-    lines += [f"- client {code(effect.sentence, _TEXT_CHARS)}" for effect in client_effects(run, finding)]
+    lines += [f"- client {code(effect.sentence, _TEXT_CHARS)}" for effect in effects_at(run, finding, asked)]
     for kind in finding.kinds[:_KINDS]:
         lines += _kind(kind)
     if len(finding.kinds) > _KINDS:
@@ -134,7 +140,7 @@ def _kind(kind: Kind) -> Iterator[str]:
 
 def _reasons(run: Run) -> Iterator[str]:
     told = [outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.FAIL}]
-    every = reasons(run.verdicts, *told)
+    every = reasons(run.exceptions, *told)
     for outcome in told:
         found = [reason for reason in every if reason.outcome is outcome]
         if found:

@@ -125,7 +125,7 @@ def _print_reasons(run: Run, console: Console) -> None:
     """One entry per reason, for all outcomes that are neither pass nor fail, and one per note."""
     grid = _grid()
     for outcome in (outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.FAIL}):
-        found = reasons(run.verdicts, outcome)
+        found = reasons(run.exceptions, outcome)
         for at, reason in enumerate(found[:_REASONS]):
             of = f"{len(reason.verdicts):,} × "
             grid.add_row("" if at else outcome.value, Text(of + one_line(reason.text, _TEXT_CHARS)))

@@ -1,17 +1,19 @@
 """Large runs cost what they weigh: work grows with the verdicts and not with their square."""
 
 import cProfile
+import os
 import pstats
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness import report
 from harness.report import html
 from harness.rule import Violation
-from harness.run import Run
+from harness.run import Run, load, save
 from harness.verdict import Outcome
 from tests.report.rendered import on_terminal, rendered
 from tests.report.runs import EXCHANGES, FAILING, exchange, many, run, verdict
@@ -32,6 +34,15 @@ def calls(render: Callable[[Run], str], run: Run) -> int:
     return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]  # typeshed lacks it
 
 
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most memory that something takes while it is at work."""
+    tracemalloc.start()
+    work()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
 @pytest.mark.parametrize("name", _FORMATS)
 def test_ten_times_the_verdicts_take_about_ten_times_the_work(name: str) -> None:
     render = renderer(name)
@@ -43,11 +54,30 @@ def test_ten_times_the_verdicts_take_about_ten_times_the_work(name: str) -> None
 def test_five_thousand_verdicts_are_rendered_in_little_memory(name: str) -> None:
     run, render = many(5_000), renderer(name)
     render(run)
-    tracemalloc.start()
-    render(run)
-    _, peak_bytes = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak_bytes < 50_000_000
+    assert peak_bytes(lambda: render(run)) < 50_000_000
+
+
+@pytest.mark.parametrize("name", ["csv", "ctrf", "junit"])
+def test_a_format_that_tells_every_verdict_never_holds_them_all(name: str) -> None:
+    runs = {count: many(count) for count in (5_000, 50_000)}
+
+    def write(run: Run) -> None:
+        with Path(os.devnull).open("w") as file:
+            report.formats()[name].render(run, EXCHANGES, file)
+
+    write(runs[5_000])
+    few, many_more = (peak_bytes(lambda run=run: write(run)) for run in runs.values())
+    assert many_more < few + 2_000_000
+
+
+def test_a_run_is_read_some_verdicts_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the pieces end, and never as a whole."""
+    told = many(20)
+    save(told, tmp_path)
+    monkeypatch.delattr(Path, "read_bytes")
+    for size_bytes in range(1, 1_000, 7):
+        monkeypatch.setattr("harness.run._VERDICTS_BYTES", size_bytes)
+        assert load(tmp_path) == told
 
 
 def test_two_thousand_streams_and_a_line_of_ten_megabytes_fit_into_the_page() -> None:
