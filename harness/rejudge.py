@@ -14,17 +14,18 @@ from harness.judge import judge
 from harness.replay import seen_by
 from harness.rule import Level
 from harness.run import Run, TargetSummary
+from harness.scenario import Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome
+from harness.wire.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """What was observed, of which target, and the run that was made of it; None where there was none.
 
-    `unknown` names the scenarios that this version does not have; nothing can be said of those, nor of the
-    calls of a user's own traffic that are `unanswered`. `is_whole` is False for what was left of a run that
-    was killed.
+    `unknown` names the scenarios that this version does not have; nothing can be said of those. `left_out`
+    says in sentences what else is not judged. `is_whole` is False for what was left of a run that was killed.
     """
 
     target: TargetSummary
@@ -32,12 +33,12 @@ class Recording:
     run: Run | None
     unknown: tuple[str, ...] = ()
     is_whole: bool = True
-    unanswered: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def each_once(self) -> tuple[Observation, ...]:
         """One observation of each exchange, where several clients were told the same one."""
-        return tuple({id(seen.exchange): seen for seen in self.observations}.values())
+        return tuple({(seen.scenario.name, seen.exchange): seen for seen in self.observations}.values())
 
 
 def recording(path: Path, clients: Sequence[str]) -> Recording:
@@ -57,7 +58,7 @@ def recording(path: Path, clients: Sequence[str]) -> Recording:
         raise RunFolderError(
             f"{path} holds no call that {', '.join(clients)} can ask.", "Name another client: raw asks any."
         )
-    return Recording(target, observations, None, unanswered=found.unanswered)
+    return Recording(target, observations, None, left_out=found.left_out)
 
 
 def judged_again(
@@ -131,8 +132,7 @@ def _remarks(recorded: Recording) -> Iterator[str]:
     if missing := _missing(recorded):
         asked = len(recorded.run.requests) if recorded.run else 0
         yield f"Of {asked:,} exchanges of the run, {missing:,} could not be read: its log was cut short."
-    if recorded.unanswered:
-        yield f"Left out, as no answer was recorded: {recorded.unanswered:,} of the calls."
+    yield from recorded.left_out
 
 
 def _missing(recorded: Recording) -> int:
@@ -147,7 +147,7 @@ def _missing(recorded: Recording) -> int:
 
 def _of_folder(folder: Path) -> Recording:
     lines = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))
-    observations = tuple(run.observations(lines))
+    observations = tuple(run.observations(lines, _scenario))
     if not observations:
         raise RunFolderError(
             f"{folder} holds no exchange that this version can judge.",
@@ -155,10 +155,16 @@ def _of_folder(folder: Path) -> Recording:
         )
     was = run.load(folder) if (folder / "run.json").exists() else None
     named = dict.fromkeys(str(line.get("scenario")) for line in lines)
-    unknown = [name for name in named if content.scenario(name) is None]
+    known = {seen.scenario.name for seen in observations}
+    unknown = [name for name in named if name not in known and content.scenario(name) is None]
     target = was.target if was else _target(folder, observations)
     # Only run.json tells what the run would have asked: without it, the run was killed.
     return Recording(target, _in_order(observations, was), was, tuple(unknown), is_whole=was is not None)
+
+
+def _scenario(name: str, exchange: Exchange) -> Scenario | None:
+    """What the suites ask, or a user's own call."""
+    return content.scenario(name) or traffic.scenario(name, exchange.request)
 
 
 def _in_order(observations: tuple[Observation, ...], was: Run | None) -> tuple[Observation, ...]:

@@ -10,7 +10,7 @@ import io
 import platform
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,7 +30,7 @@ from harness.fingerprint import JudgedBy, today
 from harness.parameters import ParameterVerdict, parameter_verdicts
 from harness.rates import Rate, rates
 from harness.rule import Level
-from harness.scenario import Mode
+from harness.scenario import Mode, Scenario
 from harness.target import Target, Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending, Exchange, from_json, to_json
@@ -500,18 +500,29 @@ def _frames(path: Path) -> Iterator[tuple[int, int, bytes]]:
             start = end
 
 
-def observations(lines: Iterable[dict[str, Any]]) -> Iterator[Observation]:
-    """The observations of a log, up to the first line that is none."""
+def _asked_by_the_suites(name: str, exchange: Exchange) -> Scenario | None:  # noqa: ARG001  # the name is enough
+    return content.scenario(name)
+
+
+def observations(
+    lines: Iterable[dict[str, Any]],
+    scenario_of: Callable[[str, Exchange], Scenario | None] = _asked_by_the_suites,
+) -> Iterator[Observation]:
+    """The observations of a log, up to the first line that is none.
+
+    `scenario_of` knows the scenario of a name and an exchange; what it does not know is left out.
+    """
     for line in lines:
         try:
-            scenario = content.scenario(str(line["scenario"]))
+            exchange = from_json(line["exchange"])
+            scenario = scenario_of(str(line["scenario"]), exchange)
             if scenario is not None:
                 yield Observation(
                     scenario,
                     str(line["client"]),
                     str(line["client_version"]),
                     Mode(line["mode"]),
-                    from_json(line["exchange"]),
+                    exchange,
                     reply_from_json(line["reply"]),
                     int(line["attempts"]),
                     is_claimed=bool(line.get("is_claimed", True)),

@@ -1,6 +1,7 @@
 """Traffic that was recorded elsewhere, as exchanges: a HAR file of a browser or a proxy, or lines of JSON.
 
-HAR: the entries whose path ends as an operation of the API does; others are left out.
+HAR: the entries whose path ends as an operation of the API does; others are left out. So are the OPTIONS
+requests with which a browser asks for leave to call (CORS preflights), and these are counted.
 JSONL: an object a line. `request` and `response` are bodies, as JSON or as text (a stream is the text of its
 events); `path` (default /v1/chat/completions), `status` (200) and `headers` (of the response) may stand
 beside them.
@@ -38,6 +39,8 @@ from harness.wire.redaction import (
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 """Headers that speak of bytes as they crossed the wire; what these files keep has been unpacked."""
 
+_NAME = re.compile(r"call-\d+")
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A method or a header's name (RFC 9110, 5.6.2); HTTP/2's `:status` is none."""
 
@@ -64,10 +67,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The exchanges of a file, and how many calls in it have no answer."""
+    """The exchanges of a file, and sentences on the calls in it that are left out."""
 
     told: tuple[Told, ...]
-    unanswered: int
+    left_out: tuple[str, ...]
 
 
 def read(path: Path) -> Traffic:
@@ -79,11 +82,12 @@ def read(path: Path) -> Traffic:
             f"{path} can't be read ({error.strerror}).", "Name a run's folder, a HAR file or a JSONL file."
         ) from error
     entries = _har(path, data) if path.suffix.lower() == ".har" else _jsonl(path, data)
-    calls = [
+    requests = [
         (number, entry, operation)
         for number, entry in enumerate(entries, 1)
         if (operation := _operation(entry.method, entry.url))
     ]
+    calls = [request for request in requests if request[1].method != "OPTIONS"]
     told = tuple(
         _told(number, _without_secrets(entry), operation, entry.status)
         for number, entry, operation in calls
@@ -98,7 +102,14 @@ def read(path: Path) -> Traffic:
             f"{path} holds no call of an OpenAI-compatible API.",
             f"The paths that are known end in {', '.join(PATHS.values())}.",
         )
-    return Traffic(told, len(calls) - len(told))
+    return Traffic(told, tuple(_left_out(len(requests) - len(calls), len(calls) - len(told))))
+
+
+def _left_out(preflights: int, unanswered: int) -> Iterator[str]:
+    if preflights:
+        yield f"Left out, as they are a browser's own (CORS preflights): {preflights:,} OPTIONS requests."
+    if unanswered:
+        yield f"Left out, as no answer was recorded: {unanswered:,} of the calls."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +126,32 @@ class _Entry:
     body: bytes
 
 
+def scenario(name: str, request: Request) -> Scenario | None:
+    """The scenario of a user's own call, as a run's folder keeps it; None where the name is of none."""
+    operation = _operation(request.method, request.url) if _NAME.fullmatch(name) else None
+    return _scenario(name, request, operation) if operation else None
+
+
+def _scenario(name: str, request: Request, operation: Operation) -> Scenario:
+    params = _object(request.body)
+    return Scenario(
+        name,
+        f"{request.method} {urlsplit(request.url).path}",
+        Ask(operation, {key: value for key, value in params.items() if key not in {"model", "stream"}}),
+        modes=(Mode.STREAM if params.get("stream") is True else Mode.PLAIN,),
+        clients=_CLIENTS.get(operation, frozenset()),
+    )
+
+
 def _told(number: int, entry: _Entry, operation: Operation, status: int) -> Told:
-    params = _object(entry.asked)
-    mode = Mode.STREAM if params.get("stream") is True else Mode.PLAIN
-    kept = {name: value for name, value in params.items() if name not in {"model", "stream"}}
+    request = Request(entry.method, entry.url, (), entry.asked, 0)
+    call = _scenario(f"call-{number}", request, operation)
     return Told(
-        Scenario(
-            f"call-{number}",
-            f"{entry.method} {urlsplit(entry.url).path}",
-            Ask(operation, kept),
-            modes=(mode,),
-            clients=_CLIENTS.get(operation, frozenset()),
-        ),
-        mode,
-        str(params.get("model", "")),
+        call,
+        call.modes[0],
+        str(_object(entry.asked).get("model", "")),
         Exchange(
-            Request(entry.method, entry.url, (), entry.asked, 0),
+            request,
             Response(status, entry.version, entry.headers, 0, (Read(0, entry.body),) if entry.body else ()),
             Ending.COMPLETE,
             0,

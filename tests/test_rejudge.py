@@ -13,6 +13,7 @@ import zstandard
 
 from harness import run
 from harness.check import Settings, check
+from harness.comparison.baseline import changes
 from harness.errors import RunFolderError, UsageError
 from harness.rejudge import differing, judged_again, recording, save
 from harness.target import Waiver, resolve
@@ -270,6 +271,42 @@ def test_what_is_no_status_is_no_answer(status: object, tmp_path: Path) -> None:
     line = {"request": QUESTION, "response": ANSWER, "status": status}
     with pytest.raises(RunFolderError, match="no call that was answered"):
         recording(_jsonl(tmp_path / "mine.jsonl", line), ("raw",))
+
+
+def test_what_a_browser_asks_for_leave_is_no_call(tmp_path: Path) -> None:
+    leave = ({"method": "OPTIONS", "postData": None}, {"status": 204, "headers": [], "content": {}})
+    recorded = recording(
+        _har_of(tmp_path / "mine.har", leave, ({}, {}), leave, ({}, {"status": 0})), ("raw",)
+    )
+    assert [seen.scenario.id for seen in recorded.observations] == ["call-2"]
+    assert judged_again(recorded).notes == [
+        "Left out, as they are a browser's own (CORS preflights): 2 OPTIONS requests.",
+        "Left out, as no answer was recorded: 1 of the calls.",
+    ]
+    with pytest.raises(RunFolderError, match="no call of an OpenAI-compatible API"):
+        recording(_har_of(tmp_path / "mine.har", leave), ("raw",))
+
+
+def test_a_folder_made_of_traffic_is_judged_again_as_the_traffic_was(tmp_path: Path) -> None:
+    """Each call with its number, its mode, and one exchange however many clients were told it."""
+    listed = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "o"}]}
+    chunk = {**ANSWER, "object": "chat.completion.chunk", "choices": []}
+    path = _jsonl(
+        tmp_path / "mine.jsonl",
+        {"request": QUESTION, "response": NO_END},
+        {"request": {**QUESTION, "stream": True}, "response": f"data: {json.dumps(chunk)}\n\n"},
+        {"request": {}, "response": listed, "path": "/v1/models"},
+        {"request": QUESTION, "response": NO_END},
+    )
+    first = recording(path, ("raw", "openai"))
+    was = judged_again(first)
+    save(was, first, tmp_path / "new", [])
+    again = recording(tmp_path / "new", ())
+    assert again.unknown == ()
+    assert [len(one.each_once) for one in (first, again)] == [4, 4]
+    told = judged_again(again)
+    assert (told.verdicts, told.requests, told.notes) == (was.verdicts, was.requests, was.notes)
+    assert changes(again, again).compared == len(was.verdicts)
 
 
 def test_what_is_no_url_or_no_method_is_no_call(tmp_path: Path) -> None:

@@ -171,13 +171,12 @@ def _page(run: Run, exchanges: Exchanges, told: _Told, detail: Detail) -> str:
 def _finding_view(
     run: Run, finding: Finding, told: _Told, exchanges: Exchanges, detail: Detail
 ) -> FindingView:
-    test = replay_test(finding.example, exchanges)
     return FindingView(
         finding,
         tuple(_evidence(kind, exchanges, told.curls, detail) for kind in finding.kinds[: detail.kinds]),
         findings.effects_at(run, finding, told.asked),
         findings.rates_of(run, finding.rule.id),
-        test if len(test) <= detail.curl_chars else "",
+        replay_test(finding.example, exchanges),
     )
 
 

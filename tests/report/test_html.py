@@ -197,6 +197,19 @@ def test_every_finding_has_its_evidence_and_a_line_to_repeat_it() -> None:
     assert "does not count at level spec" in articles[2].text
 
 
+def test_a_test_that_is_too_long_is_told_of_where_it_would_stand() -> None:
+    rule = next(one for one in content.rules().values() if not one.judges_whole_runs)
+    failing = run([verdict(rule.id, Outcome.FAIL, evidence=[Violation("nothing", "something")])])
+    for body, summaries, notes in ((b"short", 1, 0), (b"\xff" * 3_000, 0, 1)):
+        tree = _Tree()
+        tree.feed(rendered("html", failing, {("founding", "raw", "plain"): exchange(body)}))
+        (article,) = tree.root.all("article")
+        told = [summary.text for summary in article.all("summary")]
+        assert told.count("A test that says these bytes again") == summaries
+        assert article.text.count(f"likewise bugreport {rule.id} RUN") == notes
+        assert article.text.count("exchanges.jsonl.zst has the bytes") == notes
+
+
 def test_the_dropin_table_is_said_in_words() -> None:
     table = next(page(FAILING).all("table"))
     rows = [[cell.text.split() for cell in row.all("th", "td")] for row in table.all("tr")]
