@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from harness.comparison import labels_of
 from harness.load.difference import Difference, differences
 from harness.load.histogram import Estimate
+from harness.load.level import at_one_level
 from harness.load.load_run import LoadRun
 from harness.load.metrics import ClientFigures
 from harness.report.load.summary import OF_THE_ENDPOINT, number, percent
@@ -71,16 +72,25 @@ class LoadComparison:
     rows: tuple[FigureRow, ...]
     against: tuple[str, ...]
     found: tuple[Mapping[str, Difference], ...]
+    at_level: str = ""
+    """At which level of load they are compared, where runs have measured several."""
+
+    @property
+    def invalid(self) -> tuple[str, ...]:
+        """Why figures are not to be believed."""
+        return tuple(f"{one.label}: {reason}" for one in self.series for reason in one.run.invalid)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know before the figures are believed."""
-        return tuple(f"{one.label}: {reason}" for one in self.series for reason in one.run.invalid)
+        """What to know before the figures are read."""
+        return (*([self.at_level] if self.at_level else []), *self.invalid)
 
 
 def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> LoadComparison | None:
     """The comparison of load runs, by their folders; None where there are not two series."""
     labels = labels_of(runs)
+    at_level, told = at_one_level(tuple(runs.values()))
+    runs = dict(zip(runs, at_level, strict=True)) if at_level else runs
     several = len(runs) == 1 or any(len(run.clients) > 1 for run in runs.values())
     series = tuple(
         Series(
@@ -95,8 +105,11 @@ def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> L
     against = [series[0]] * (of_first - 1) + [
         _held_against(series[:of_first], other) for other in series[of_first:]
     ]
-    found = tuple(_differences(*pair) for pair in zip(against, series[1:], strict=True))
-    return LoadComparison(series, tuple(_rows(series, found)), tuple(one.label for one in against), found)
+    pairs = zip(against, series[1:], strict=True)
+    found = tuple(_differences(*pair) if at_level else {} for pair in pairs)
+    return LoadComparison(
+        series, tuple(_rows(series, found)), tuple(one.label for one in against), found, told
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +126,11 @@ class LoadChanges:
 
 def load_changes(old: LoadRun, new: LoadRun, clients: Sequence[str] = ()) -> LoadChanges:
     """What differs from one load run to another: each client, in each mode, held against itself."""
-    if not _are_alike(old, new):
+    at_level, _ = at_one_level((old, new))
+    if not at_level or not _are_alike(*at_level):
         return LoadChanges(())
-    return LoadChanges(tuple(differences(old.clients, _chosen(new, clients))))
+    before, after = at_level
+    return LoadChanges(tuple(differences(before.clients, _chosen(after, clients))))
 
 
 def _chosen(run: LoadRun, clients: Sequence[str]) -> list[ClientFigures]:
@@ -242,7 +257,10 @@ def _clause(other: str, first: str, found: Mapping[str, Difference]) -> str:
 
 def _name(difference: Difference) -> str:
     name, _, statistic = difference.figure.partition(".")
-    return f"{_LABELS[name]} {statistic}" if name in _LABELS else name
+    label = _LABELS.get(name, name)
+    # Within a sentence; TTFT stays as it is.
+    label = label if label[:2].isupper() else label[:1].lower() + label[1:]
+    return f"{label} {statistic}".strip()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import orjson
 
 from harness.errors import RunFolderError, UsageError
 from harness.load.difference import Difference, differences
+from harness.load.level import at_one_level
 from harness.load.metrics import ClientFigures, Moment
 from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
@@ -120,13 +121,16 @@ class LoadRun:
     def exit_code(self) -> int:
         """0 all is well, 1 an objective is missed or a figure is worse, 3 nothing is to be believed.
 
-        Where a worker died, the load was less than asked: what is missed then is missed, but nothing is kept.
+        3 also where nothing could be held against the baseline. Where a worker died, the load was less than
+        asked: what is missed then is missed, but nothing is kept.
         """
-        if self.curve is not None and self.curve.found:
-            return 3 if self.invalid else int(self.curve.highest is None)
-        if self.invalid or not any(client.outcomes.get("ok") for client in self.clients):
+        if self.invalid or (self.baseline is not None and not self.baseline.differences):
             return 3
         worse = self.baseline is not None and any(each.is_worse for each in self.baseline.differences)
+        if self.curve is not None and self.curve.found:
+            return int(worse or self.curve.highest is None)
+        if not any(client.outcomes.get("ok") for client in self.clients):
+            return 3
         if worse or not all(verdict.is_met for verdict in self.objectives):
             return 1
         return 3 if any(worker.has_died for worker in self.workers) else 0
@@ -134,8 +138,9 @@ class LoadRun:
 
 def compared(run: LoadRun, before: LoadRun) -> LoadRun:
     """The run with what differs since an earlier one."""
-    found = differences(before.clients, run.clients)
-    notes = [*run.notes, *_other_plan(before, run)]
+    at_level, told = at_one_level((before, run))
+    found = differences(*(one.clients for one in at_level)) if at_level else []
+    notes = [*run.notes, *([told] if told else []), *_other_plan(before, run)]
     return replace(run, baseline=Baseline(before.target.name, before.started, found), notes=notes)
 
 

@@ -90,6 +90,37 @@ def test_nothing_is_said_of_a_run_that_is_not_valid() -> None:
     assert found.notes == ("theirs: The generator was saturated.",)
 
 
+def test_curves_are_compared_at_the_highest_level_that_each_has(tmp_path: Path) -> None:
+    """Whatever was measured last, and whether one is no curve."""
+    one, other = run_of(levels=(1, 4, 16)), run_of("theirs", 240, seed=2, levels=(8, 4, 1))
+    found = compared(one, other)
+    assert found.notes == (
+        "Compared at poisson:4, the highest level of load that was measured in every run.",
+    )
+    assert one.curve is not None
+    assert found.series[0].figures == one.curve.steps[1].figures
+    assert _verdicts(found, "TTFT p50")[1].startswith("worse by ")
+    at_four = replace(run_of("theirs", 360), plan=replace(other.plan, arrivals="poisson:4"))
+    assert "Compared at poisson:4" in compared(one, at_four).at_level
+    for at, each in enumerate((one, other)):
+        load_run.save(each, tmp_path / str(at))
+    assert make([tmp_path / "1"], tmp_path / "0", (), None).exit_code == 1
+    assert make([tmp_path / "0"], tmp_path / "1", (), None).exit_code == 0
+
+
+def test_curves_without_a_level_in_common_are_not_compared(tmp_path: Path) -> None:
+    one, other = run_of(levels=(1, 4)), run_of("theirs", 240, levels=(2, 8))
+    found = compared(one, other)
+    assert found.notes == (
+        "No level of load was measured in every run, so nothing is compared: "
+        "poisson:1, poisson:4; poisson:2, poisson:8.",
+    )
+    assert answer(found) == "Under load theirs can't be held against ours."
+    for at, each in enumerate((one, other)):
+        load_run.save(each, tmp_path / str(at))
+    assert make([tmp_path / "1"], tmp_path / "0", (), None).exit_code == 3
+
+
 def test_the_best_front_has_no_point_that_another_beats() -> None:
     found = compared(run_of(levels=(1, 4, 16)), run_of("theirs", 240, seed=2, levels=(1, 4, 16)))
     _, drawn = points(found.series)

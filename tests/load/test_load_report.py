@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.load.load_run import Curve, LoadRun, Worker, compared
 from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome
-from harness.load.search import find_max
+from harness.load.search import Step, find_max
 from harness.report.load import charts, formats, write
 from harness.report.load.charts import Chart
 from tests.load.records import record
@@ -207,3 +207,23 @@ def test_reports_are_written_and_a_folder_that_is_none_is_told(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="can't be written"):
         write(_run(), tmp_path / "file", ["markdown"])
+
+
+def test_a_sweep_is_told_by_its_levels_and_says_which_its_figures_are_of() -> None:
+    steps = [Step(level, _run().clients[0]) for level in (4, 1)]
+    run = replace(_run(), curve=Curve("users", steps), plan=replace(_run().plan, arrivals="users:2"))
+    for text in (_page(run), _markdown(run)):
+        assert re.search(r"At most [\d.]+ requests/s at 2 levels of load up to 4 users, first output", text)
+        assert "arrivals users:1 to 4 at 2 levels" in text
+        assert "of the level that was measured last, 1 user" in text
+    assert "measured last" not in _page(_run()) + _markdown(_run())
+
+
+def test_noughts_alone_stand_at_the_bottom_of_their_chart() -> None:
+    fine = load_run(some_records(failures=0)).clients[0]
+    right = replace(fine, conformance=replace(fine.conformance, deviating=fine.errors))
+    steps = [Step(level, right) for level in (1, 2)]
+    drawings = {
+        chart.title: chart.drawing for chart in charts.charts(replace(_run(), curve=Curve("users", steps)))
+    }
+    assert ">1.0<" in drawings["What goes wrong against load"]

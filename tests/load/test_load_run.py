@@ -13,7 +13,7 @@ from harness.errors import RunFolderError, UsageError
 from harness.load import load_run
 from harness.load.load_run import Curve, LoadRun, Worker
 from harness.load.record import Outcome
-from harness.load.search import find_max
+from harness.load.search import Step, find_max
 from harness.rulebook import publish_schemas
 from tests.load import runs
 from tests.load.records import record
@@ -59,6 +59,25 @@ def test_objectives_that_too_little_load_kept_are_no_success() -> None:
     workers = [Worker("1", 300), Worker("2", 20, has_died=True)]
     assert replace(runs.load_run(runs.some_records(failures=0)), workers=workers).exit_code == 3
     assert replace(runs.load_run(runs.some_records(ttft_ms=900)), workers=workers).exit_code == 1
+
+
+def test_a_curve_is_held_against_its_baseline_at_a_level_of_both() -> None:
+    fast, slow = (
+        runs.figures_of(runs.some_records(ttft_ms=ttft_ms, failures=0)) for ttft_ms in (120.0, 240.0)
+    )
+    run = runs.load_run(runs.some_records(failures=0))
+    before = replace(run, curve=Curve("requests/s", [Step(5, fast), Step(10, fast), Step(20, slow)]))
+    after = replace(run, curve=Curve("requests/s", [Step(10, slow), Step(5, fast)]))
+    held = load_run.compared(after, before)
+    assert held.notes[0].startswith("Compared at poisson:10, ")
+    assert held.exit_code == 1
+    found = replace(
+        held, curve=Curve("requests/s", held.curve.steps, 10, "It keeps 10.") if held.curve else None
+    )
+    assert found.exit_code == 1
+    elsewhere = load_run.compared(replace(run, curve=Curve("requests/s", [Step(7, fast)])), before)
+    assert elsewhere.notes[0].startswith("No level of load was measured in every run")
+    assert elsewhere.exit_code == 3
 
 
 def test_runs_of_different_clients_have_nothing_to_compare() -> None:

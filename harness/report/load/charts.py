@@ -210,6 +210,9 @@ def percentiles(name: str, rows: Rows, label: str) -> Markup:
 def levels(name: str, rows: Rows, x: str, y: str, label: str) -> Markup:
     """Values by level, with their intervals where rows have `low` and `high`."""
     encoding = encoding_of(rows, x, y)
+    if not any(row["y"] for row in rows):
+        # Of noughts alone the axis would have no length, and a nought in its middle.
+        encoding["y"] = {**encoding["y"], "scale": {"domain": [0, 1]}}
     if rows[-1]["x"] / max(rows[0]["x"], 1e-9) >= 8:
         encoding["x"] = {**encoding["x"], "scale": {"type": "log", "base": 2}}
     # The strokes are the lines' alone: in the legend they would cut its points in pieces.

@@ -38,6 +38,7 @@ def render(run: LoadRun) -> Mapping[str, str]:
         state_text=summary.STATES[state],
         headline=summary.headline(run),
         asked=summary.asked(run),
+        of_the_last_level=summary.of_the_last_level(run),
         charts=list(charts(run)),
         statistics=STATISTICS,
         clients=[

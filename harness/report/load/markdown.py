@@ -50,7 +50,7 @@ def _blocks(run: LoadRun) -> Iterator[str]:
             ),
         )
     if run.curve is not None:
-        yield _curve(run.curve)
+        yield _curve(run.curve) + f"\nWhat follows is {summary.of_the_last_level(run)}.\n"
     if run.baseline is not None:
         yield f"### Since the run of {in_cell(run.baseline.target)} at {in_cell(run.baseline.started)}\n"
         yield _table(

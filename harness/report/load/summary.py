@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from harness.load.difference import Difference
 from harness.load.histogram import Estimate, Proportion
-from harness.load.load_run import LoadRun
+from harness.load.load_run import Curve, LoadRun
 from harness.load.metrics import ClientFigures
 from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
@@ -72,7 +72,7 @@ def state(run: LoadRun) -> State:
 def headline(run: LoadRun) -> str:
     """The answer in a sentence."""
     if run.curve is not None:
-        return run.curve.found or f"{plural(len(run.curve.steps), 'level')} of load, measured."
+        return run.curve.found or _swept(run.curve)
     if not run.clients:
         return "Nothing was measured."
     client = run.clients[0]
@@ -84,13 +84,44 @@ def headline(run: LoadRun) -> str:
     return f"First output after {p50} ms (p50) and {p95} ms (p95) at {rate}, {share(client.errors)} errors."
 
 
+def _swept(curve: Curve) -> str:
+    valid = sorted((step for step in curve.steps if step.is_valid), key=lambda step: step.level)
+    if not valid:
+        return "No level of load could be measured."
+    rate = number(max(step.figures.requests_per_s for step in valid))
+    levels = f"{plural(len(valid), 'level')} of load up to {level(valid[-1], curve.unit)}"
+    told = f"At most {rate} requests/s at {levels}"
+    medians = [
+        found.statistics["p50"].value for step in valid if (found := step.figures.figures.get("ttft_ms"))
+    ]
+    if not medians:
+        return f"{told}, no output."
+    return f"{told}, first output after {number(min(medians))} to {number(max(medians))} ms (p50)."
+
+
+def of_the_last_level(run: LoadRun) -> str:
+    """Which level the figures and the time lines of a curve are of; empty for other runs."""
+    if run.curve is None:
+        return ""
+    last = level(run.curve.steps[-1], run.curve.unit) if run.curve.steps else "none"
+    return f"of the level that was measured last, {last}"
+
+
+def _arrivals(run: LoadRun) -> str:
+    if run.curve is None or not run.curve.steps:
+        return run.plan.arrivals
+    kind, levels = run.plan.arrivals.partition(":")[0], [step.level for step in run.curve.steps]
+    return f"{kind}:{min(levels):g} to {max(levels):g} at {plural(len(levels), 'level')}"
+
+
 def asked(run: LoadRun) -> str:
     """How it was asked, in a sentence."""
     plan = run.plan
     cap = f", at most {plan.cap} in flight" if plan.cap else ""
+    lasted = f"{plan.duration_s:g} s{' each' if run.curve else ''}"
     return (
-        f"Workload {run.workload.name}, arrivals {plan.arrivals}, seed {plan.seed}{cap}; "
-        f"{plan.duration_s:g} s, of which {plan.warm_up_s:g} s of warm-up and {plan.cool_down_s:g} s of "
+        f"Workload {run.workload.name}, arrivals {_arrivals(run)}, seed {plan.seed}{cap}; "
+        f"{lasted}, of which {plan.warm_up_s:g} s of warm-up and {plan.cool_down_s:g} s of "
         "cool-down stand outside."
     )
 
