@@ -168,9 +168,10 @@ def json_schema() -> dict[str, Any]:
 
 def _test(verdict: Verdict, run: Run, durations_ms: Mapping[Cell, int], named: Callable[[str], str]) -> Test:
     rule, scenario, client, mode = map(named, verdict.cell)
+    is_pass = verdict.outcome is Outcome.PASS
     return {
         "name": f"{rule} {scenario}[{client}-{mode}]",
-        "status": _status(verdict, run),
+        "status": "passed" if is_pass else _status(verdict, run),
         "rawStatus": verdict.outcome,
         "duration": durations_ms.get(shown_cell(verdict), 0),
         "suite": [named(verdict.surface) or "none", rule],
@@ -181,7 +182,7 @@ def _test(verdict: Verdict, run: Run, durations_ms: Mapping[Cell, int], named: C
             "client": client,
             "mode": mode,
         },
-        "message": one_line(_message(verdict, run), _MESSAGE_CHARS),
+        "message": "" if is_pass and not verdict.reason else one_line(_message(verdict, run), _MESSAGE_CHARS),
     }
 
 
@@ -193,8 +194,7 @@ def _message(verdict: Verdict, run: Run) -> str:
 
 
 def _status(verdict: Verdict, run: Run) -> Status:
-    if verdict.outcome is Outcome.PASS:
-        return "passed"
+    """What became of a verdict that is no pass."""
     is_failed = verdict.outcome is Outcome.ERROR or verdict.counts_at(run.level)
     return "failed" if is_failed else "skipped"
 
