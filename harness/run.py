@@ -476,8 +476,8 @@ class KeptExchanges(Mapping[Key, Exchange]):
             for start, end, lines in _frames(self.path):
                 for number, line in enumerate(lines.splitlines()):
                     # The key stands in front; the exchange is long, and is parsed when it is asked for.
-                    front, _, _ = line.partition(b',"exchange":')
-                    seen = orjson.loads(front + b"}")
+                    front, found, _ = line.partition(b',"exchange":')
+                    seen = orjson.loads(front + b"}" if found else line)
                     places[str(seen["scenario"]), str(seen["client"]), str(seen["mode"])] = start, end, number
         return places
 

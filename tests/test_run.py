@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import zstandard
 from jsonschema import Draft202012Validator
 
 from harness import run
@@ -65,6 +66,22 @@ def test_a_log_that_was_cut_short_gives_what_is_whole(folder: Path, tmp_path: Pa
     (tmp_path / "exchanges.jsonl.zst").write_bytes(log[: len(log) * 2 // 3])
     kept = run.load_exchanges(tmp_path)
     assert 0 < len(kept) < len(run.load_exchanges(folder))
+
+
+def test_a_log_that_another_program_compressed_as_a_whole_gives_the_same(
+    folder: Path, tmp_path: Path
+) -> None:
+    lines = "".join(f"{json.dumps(line)}\n" for line in run.recorded_lines(folder / "exchanges.jsonl.zst"))
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(lines.encode()))
+    assert dict(run.load_exchanges(tmp_path)) == dict(run.load_exchanges(folder))
+
+
+def test_an_exchange_that_is_none_is_missing(folder: Path, tmp_path: Path) -> None:
+    first, second = list(run.recorded_lines(folder / "exchanges.jsonl.zst"))[:2]
+    lines = "".join(f"{json.dumps(line)}\n" for line in ({**first, "exchange": {"request": 5}}, second))
+    (tmp_path / "exchanges.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(lines.encode()))
+    kept = run.load_exchanges(tmp_path)
+    assert [key in kept for key in kept] == [False, True]
 
 
 def test_a_log_of_something_else_gives_nothing(tmp_path: Path) -> None:
