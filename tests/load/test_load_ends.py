@@ -103,7 +103,7 @@ def _is_connected(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (("--sweep", "1,2,4"), "0 levels of load"),
+        (("--sweep", "1,2,4"), "No level of load was measured."),
         (("--find-max", "errors<1%"), "The search was interrupted: no level was measured."),
     ],
 )

@@ -50,7 +50,8 @@ def _blocks(run: LoadRun) -> Iterator[str]:
             ),
         )
     if run.curve is not None:
-        yield _curve(run.curve) + f"\nWhat follows is {summary.of_the_last_level(run)}.\n"
+        yield _curve(run.curve)
+        yield from (f"What follows is {last}.\n" for last in [summary.of_the_last_level(run)] if last)
     if run.baseline is not None:
         yield f"### Since the run of {in_cell(run.baseline.target)} at {in_cell(run.baseline.started)}\n"
         yield _table(

@@ -87,7 +87,7 @@ def headline(run: LoadRun) -> str:
 def _swept(curve: Curve) -> str:
     valid = sorted((step for step in curve.steps if step.is_valid), key=lambda step: step.level)
     if not valid:
-        return "No level of load could be measured."
+        return "No level of load was measured."
     rate = number(max(step.figures.requests_per_s for step in valid))
     levels = f"{plural(len(valid), 'level')} of load up to {level(valid[-1], curve.unit)}"
     told = f"At most {rate} requests/s at {levels}"
@@ -101,10 +101,9 @@ def _swept(curve: Curve) -> str:
 
 def of_the_last_level(run: LoadRun) -> str:
     """Which level the figures and the time lines of a curve are of; empty for other runs."""
-    if run.curve is None:
+    if run.curve is None or not run.curve.steps:
         return ""
-    last = level(run.curve.steps[-1], run.curve.unit) if run.curve.steps else "none"
-    return f"of the level that was measured last, {last}"
+    return f"of the level that was measured last, {level(run.curve.steps[-1], run.curve.unit)}"
 
 
 def _arrivals(run: LoadRun) -> str:
