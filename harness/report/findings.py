@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -311,11 +312,16 @@ def _finding(run: Run, failed: tuple[Verdict, ...], judged: Mapping[str, int]) -
     )
 
 
+@lru_cache(10_000)
+def _without_numbers(pointer: str) -> str:
+    return re.sub(r"\d+", "*", pointer)
+
+
 def _kinds(failed: Iterable[Verdict]) -> Iterator[Kind]:
     groups: dict[tuple[str, str], list[tuple[Verdict, Violation]]] = {}
     for verdict in failed:
         for violation in verdict.evidence:
-            place = re.sub(r"\d+", "*", violation.pointer or "")
+            place = _without_numbers(violation.pointer or "")
             groups.setdefault((place, violation.expected), []).append((verdict, violation))
     for group in groups.values():
         verdict, first = group[0]

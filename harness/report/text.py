@@ -33,6 +33,8 @@ def command(curl: str, limit: int) -> str:
     """
     if len(curl) > limit:
         return f"# too long to show ({len(curl):,} characters): run.json has it"
+    if curl.isprintable():
+        return curl
     return "".join(char if char.isprintable() or char == "\n" else _json_escape(char) for char in curl)
 
 
