@@ -33,11 +33,8 @@ from harness.wire.limits import Limits
 _BATCH = 50
 """How many records to count at a time; more cost less each, and hold the loop longer."""
 
-_BACKLOG = 2000
-"""How many answers may wait for a moment in which there is nothing else to do."""
-
 _OVERDUE = 100
-"""For so many beyond these, one more is read at a turn."""
+"""For so many answers that wait too long, one more is read at a turn."""
 
 _OPENED_AHEAD = 32
 """How many clients an open loop without users has ready before it begins."""
@@ -60,7 +57,11 @@ class Share:
 
 @dataclass(slots=True)
 class Intake:
-    """What has been taken and waits to be read, judged, counted and written."""
+    """What has been taken and waits to be read, judged, counted and written.
+
+    Twice as many may wait for a moment in which there is nothing else to do as were ever in flight, since all
+    of these may end at once. The others are read at once, while the processor still has them at hand.
+    """
 
     job: Job
     tally: Tally
@@ -73,6 +74,7 @@ class Intake:
     batch: list[RequestRecord] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     judging_ns: int = 0
+    most_in_flight: int = 0
     has_more: Event = field(default_factory=Event)
     has_too_many: Event = field(default_factory=Event)
     is_ending: Event = field(default_factory=Event)
@@ -82,8 +84,13 @@ class Intake:
         """Keep what has been taken for later."""
         self.waiting.append(taken)
         self.has_more.set()
-        if len(self.waiting) > _BACKLOG:
+        if self.overdue > 0:
             self.has_too_many.set()
+
+    @property
+    def overdue(self) -> int:
+        """How many more wait than may; less than none where there is room."""
+        return len(self.waiting) - 2 * self.most_in_flight
 
     def read_when_idle(self) -> None:
         """Read whenever the loop has nothing else to do, until the greenlet is killed."""
@@ -99,9 +106,9 @@ class Intake:
         while True:
             self.has_too_many.wait()
             self.has_too_many.clear()
-            while (beyond := len(self.waiting) - _BACKLOG) > 0:
+            while self.overdue > 0:
                 gevent.sleep(0)
-                self._read_some(1 + beyond // _OVERDUE)
+                self._read_some(1 + self.overdue // _OVERDUE)
 
     def _read_some(self, count: int) -> None:
         for _ in range(min(count, len(self.waiting))):
@@ -360,6 +367,7 @@ class Session:
             self._end_if_over()
 
     def _take(self, client: LoadClient, due: Due) -> None:
+        self._intake.most_in_flight = max(self._intake.most_in_flight, self.in_flight)
         self._unanswered[due.ordinal] = due, time.monotonic_ns()
         taken = client.perform(due, self.job.mode)
         # a request that has been counted as a timeout may still end while the run does
