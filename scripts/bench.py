@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -52,7 +52,10 @@ SECTIONS = ROOT / "runs" / "bench"
 """Where each part keeps what it measured, until there is enough for the page."""
 SECONDS = 8.0
 RAMP_S = 1.0
-"""What does not count at the start, when every user connects and asks at once."""
+"""What does not count at the start, while users begin."""
+
+COUNTED_NS = int((SECONDS - RAMP_S - 0.5) * 1e9)
+"""How long the streams in flight are counted after that: until just before users begin to stop."""
 
 PEER_SECONDS = 4.0
 PEER_MORE_SECONDS = 45.0
@@ -105,6 +108,7 @@ class Load:
     seconds: float = SECONDS
     tokens: int = 32
     cap: int | None = None
+    warm_up_s: float = 0.0
 
 
 def made(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
@@ -153,7 +157,7 @@ def by_harness(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
         trace=None,
         seed=0,
         duration_s=load.seconds,
-        warm_up_s=0,
+        warm_up_s=load.warm_up_s,
         cool_down_s=0,
         cap=load.cap,
         timeout_s=60,
@@ -271,7 +275,7 @@ def accuracy() -> Iterator[str]:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 with endpoint(folder, "tokens=32", "ttft=20ms,itl=20ms") as (base_url, log):
-                    made(Load(reader, f"users:{streams}"), base_url, folder)
+                    made(Load(reader, f"users:{streams}", warm_up_s=RAMP_S), base_url, folder)
                 sent = _sent(log)
                 records = [record for record in read(folder) if record.is_ok]
                 began_ns = min(record.start_ns for record in records) + int(RAMP_S * 1e9)
@@ -283,15 +287,26 @@ def accuracy() -> Iterator[str]:
                 ]
                 late = [record.late_ns / 1e6 for record in counted if record.late_ns is not None]
                 own = [(record.seen_first_output_ns - record.first_output_ns) / 1e6 for record in counted]
-                in_flight = _in_flight(
-                    sent.values(), began_ns, began_ns + int((SECONDS - RAMP_S - 0.5) * 1e9)
-                )
+                in_flight = _in_flight(sent.values(), began_ns, began_ns + COUNTED_NS)
                 yield (
                     f"| {reader} | {streams:,} | {len(counted):,} | {quantile(errors, 0.5):.3f} "
                     f"| {quantile(errors, 0.99):.3f} | {quantile(every, 0.99):.3f} "
                     f"| {in_flight / streams:.1%} | {quantile(late, 0.99):.2f} | {quantile(own, 0.5):.2f} "
                     + _held_to(reader, streams, errors, in_flight / streams)
                 )
+    yield _bare_in_flight(1024)
+
+
+def _bare_in_flight(streams: int) -> str:
+    """What a reader keeps in flight that does nothing but read."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with endpoint(folder, "tokens=32", "ttft=20ms,itl=20ms") as (base_url, log):
+            told = made(Load("bare", f"users:{streams}"), base_url, folder)
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+    began_ns = min(line["received_ns"] for line in lines) + int(RAMP_S * 1e9)
+    share = _in_flight(lines, began_ns, began_ns + COUNTED_NS) / streams
+    return f"| bare | {streams:,} | {told['requests']:,} | – | – | – | {share:.1%} | – | – | none | – |"
 
 
 def _held_to(reader: str, streams: int, errors: Sequence[float], in_flight: float) -> str:
@@ -305,7 +320,7 @@ def _held_to(reader: str, streams: int, errors: Sequence[float], in_flight: floa
     return f"| {P50_ERROR_MS}, {p99_ms:g}, {IN_FLIGHT:.0%} | {verdict(is_kept=is_kept)} |"
 
 
-def _in_flight(lines: Any, began_ns: int, ended_ns: int) -> float:
+def _in_flight(lines: Iterable[dict[str, Any]], began_ns: int, ended_ns: int) -> float:
     """How many requests the endpoint had at a time, on average."""
     spans = (min(line["ended_ns"], ended_ns) - max(line["received_ns"], began_ns) for line in lines)
     return sum(span for span in spans if span > 0) / (ended_ns - began_ns)
@@ -575,7 +590,8 @@ PARTS: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
 the endpoint sent it, without its sign. The client's own time lies between that arrival and the moment
 at which the code that uses the client has the token. Where less than 99 % of the streams were really in
 flight at the endpoint, client and endpoint had no more of the machine's cores, and the errors are those
-of a client that lags behind: `likewise load` calls such a run not valid.""",
+of a client that lags behind: `likewise load` calls such a run not valid. `bare` does nothing but read, as
+under *Cost*: what it can't keep in flight, no reader on gevent can in one process of this machine.""",
         accuracy,
     ),
     "cost": (

@@ -1,7 +1,8 @@
 """Whether two runs differ, tested and not eyeballed.
 
 A percentile's difference is judged by the bootstrap: both histograms are drawn anew many times, each as often
-as it has requests (Efron and Tibshirani, "An Introduction to the Bootstrap", 13.3). Shares are compared by
+as it has requests (Efron and Tibshirani, "An Introduction to the Bootstrap", 13.3). It has to be more than
+2 % of the earlier value: with enough requests, every two runs differ by something. Shares are compared by
 Fisher's exact test. As many figures are compared, Holm's correction keeps the chance of a false alarm at 5 %.
 """
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _DRAWS = 20_000
+_RELEVANT = 0.02
+"""What a percentile has to change by, as a part of what it was, before anybody needs to hear of it."""
+
 _COMPARED = (
     ("ttft_ms", "p50"),
     ("ttft_ms", "p95"),
@@ -34,7 +38,8 @@ _COMPARED = (
 class Difference:
     """A figure of two runs: `after` less `before`, its interval, and how likely chance alone makes as much.
 
-    The interval of a share is None; its p-value tests it. `is_real` holds after Holm's correction.
+    The p-value of a percentile is that of a change by more than 2 %. The interval of a share is None; its
+    p-value tests it. `is_real` holds after Holm's correction.
     """
 
     client: str
@@ -106,10 +111,11 @@ def _of_percentiles(figure: str, statistic: str, before: Histogram, after: Histo
 
     changes = drawn(after) - drawn(before)
     low, high = np.quantile(changes, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    # Twice the smaller tail beyond zero, of which no draw tells less than one in all draws.
-    tail = min(int((changes <= 0).sum()), int((changes >= 0).sum()))
-    p_value = min(1.0, 2 * (tail + 1) / (_DRAWS + 1))
     first, second = before.quantile(share), after.quantile(share)
+    # Twice the smaller tail that is not beyond the margin; no draw tells of less than one in all draws.
+    margin = _RELEVANT * first
+    tail = min(int((changes <= margin).sum()), int((changes >= -margin).sum()))
+    p_value = min(1.0, 2 * (tail + 1) / (_DRAWS + 1))
     return _difference(figure, first, second, p_value, float(low), float(high))
 
 

@@ -71,10 +71,11 @@ class LoadUser(User):
     client: LoadClient
 
     def on_start(self) -> None:
-        """Open a client."""
+        """Open a client, and wait for its turn."""
         session: Session | None = self.environment.likewise_session
         if session is not None and not session.is_open:
             self.client = session.open_client()
+            session.await_turn(_users(session.job))
 
     def on_stop(self) -> None:
         """Close it."""

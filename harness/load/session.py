@@ -204,6 +204,7 @@ class Session:
         self._idle: list[LoadClient] = []
         self._queue: deque[Due] = deque()
         self._unanswered: dict[int, tuple[Due, int]] = {}
+        self._begun = 0
         self._asked = 0
         self._is_stopped = False
         self._readers = Group()
@@ -305,9 +306,18 @@ class Session:
         """A client for a user of its own."""
         return self._idle.pop() if self._idle else self._open()
 
+    def await_turn(self, users: int) -> None:
+        """Wait until the next of so many users of a closed loop is to begin.
+
+        All have begun when half of the warm-up is over. Users that begin together go on in step, and have
+        endpoint and generator idle and overrun by turns.
+        """
+        number = self.share.worker + self._begun * self.share.workers
+        self._begun += 1
+        self._sleep_until(self.tally.started_ns + round(self.job.warm_up_s / 2 * NS * number / users))
+
     def ask(self, client: LoadClient) -> None:
         """Ask the next request of a closed loop; once the time is up, wait for the end."""
-        self._sleep_until(self.tally.started_ns)
         if self._is_stopped or time.monotonic_ns() - self.tally.started_ns >= self.job.duration_s * NS:
             self._is_stopped = True
             self._end_if_over()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness.load.difference import Difference, differences
-from tests.load.records import record
+from tests.load.records import MS, record
 from tests.load.runs import figures_of, some_records
 
 
@@ -27,6 +27,17 @@ def test_a_slower_run_is_found_to_be_slower() -> None:
 def test_two_runs_of_the_same_are_not_found_to_differ() -> None:
     alarms = sum(any(each.is_real for each in _found(120, 120, seed=seed).values()) for seed in range(2, 9))
     assert alarms <= 1
+
+
+def test_a_difference_that_nobody_would_feel_is_none() -> None:
+    """One percent, however many requests show it."""
+    records = [record(number, due_s=number / 100, ttft_ms=100 + number % 3) for number in range(3_000)]
+    slower = [replace(each, due_ns=each.due_ns - MS) for each in records]
+    found = {each.figure: each for each in differences([figures_of(records)], [figures_of(slower)])}
+    ttft = found["ttft_ms.p50"]
+    assert ttft.low is not None
+    assert ttft.low > 0
+    assert not any(each.is_real for each in found.values())
 
 
 def test_the_same_run_does_not_differ_from_itself() -> None:
