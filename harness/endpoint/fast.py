@@ -191,10 +191,10 @@ class _Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         lane = self._lane
         client_id = _CLIENT_ID.search(head)
-        due_s = lane.loop.time() + lane.settings.first_token_ms / 1000
-        sending = _Sending(
-            lane.answer(body), client_id[1].decode() if client_id else "", time.monotonic_ns(), due_s
-        )
+        received_ns = time.monotonic_ns()
+        # the loop's own clock stands still while it works
+        due_s = received_ns / 1e9 + lane.settings.first_token_ms / 1000
+        sending = _Sending(lane.answer(body), client_id[1].decode() if client_id else "", received_ns, due_s)
         sending.sent_ns.append(time.monotonic_ns())
         self._write(sending.answer.head)
         if lane.settings.first_token_ms and sending.answer.tokens:
