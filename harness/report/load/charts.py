@@ -61,14 +61,18 @@ def _time_line(run: LoadRun) -> Iterator[Chart]:
         worst = max(row["y"] for row in ttft)
         label = f"TTFT over the {run.plan.duration_s:g} seconds of the run; at most {number(worst)} ms."
         yield Chart("TTFT over time", _lines("ttft-time", ttft, "seconds", "TTFT in ms", label, window))
+    # where nothing fails, or users of a closed loop ask when they can, a line of its own would say nothing
+    is_open = run.plan.arrivals.partition(":")[0] != "users"
+    has_failures = any(moment.errors_per_s for moment in moments)
     rates = [
         {"x": moment.at_s, "y": value, "series": series(what, moment)}
         for moment in moments
-        for what, value in (
-            ("due/s", moment.due / moment.length_s),
-            ("succeeded/s", moment.requests_per_s),
-            ("failed/s", moment.errors_per_s),
+        for what, value, is_told in (
+            ("due/s", moment.due / moment.length_s, is_open),
+            ("succeeded/s", moment.requests_per_s, True),
+            ("failed/s", moment.errors_per_s, has_failures),
         )
+        if is_told
     ]
     label = "Requests due, succeeded and failed in each second of the run."
     yield Chart(

@@ -77,20 +77,25 @@ def headline(run: LoadRun) -> str:
         return "Nothing was measured."
     client = run.clients[0]
     ttft = client.figures.get("ttft_ms")
-    rate = f"{number(client.requests_per_s)} requests/s"
+    rate = _rate(client.requests_per_s)
     if ttft is None:
         return f"No output at {rate}: {share(client.errors)} of the requests failed."
     p50, p95 = (number(ttft.statistics[name].value) for name in ("p50", "p95"))
     return f"First output after {p50} ms (p50) and {p95} ms (p95) at {rate}, {share(client.errors)} errors."
 
 
+def _rate(requests_per_s: float) -> str:
+    told = number(requests_per_s)
+    return f"{told} request/s" if told == "1" else f"{told} requests/s"
+
+
 def _swept(curve: Curve) -> str:
     valid = sorted((step for step in curve.steps if step.is_valid), key=lambda step: step.level)
     if not valid:
         return "No level of load was measured."
-    rate = number(max(step.figures.requests_per_s for step in valid))
+    rate = _rate(max(step.figures.requests_per_s for step in valid))
     levels = f"{plural(len(valid), 'level')} of load up to {level(valid[-1], curve.unit)}"
-    told = f"At most {rate} requests/s at {levels}"
+    told = f"At most {rate} at {levels}"
     medians = [
         found.statistics["p50"].value for step in valid if (found := step.figures.figures.get("ttft_ms"))
     ]
@@ -136,7 +141,7 @@ def facts(client: ClientFigures) -> Iterator[tuple[str, str]]:
     tokens = client.output_tokens_per_s_total
     yield "Output tokens/s", "not known" if tokens is None else number(tokens)
     yield "In flight", f"{number(client.concurrency)} on average"
-    yield "Goodput", f"{interval_of(client.goodput)}; {number(client.goodput_per_s)} requests/s"
+    yield "Goodput", f"{interval_of(client.goodput)}; {_rate(client.goodput_per_s)}"
     conformance = client.conformance
     if conformance.judged:
         cost = (
