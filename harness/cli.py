@@ -401,6 +401,7 @@ def judge(
     from harness.asked import formats_of, words
     from harness.observe import checked_clients
     from harness.report import terminal
+    from harness.report.text import plural
 
     names = formats_of(formats)
     recorded = rejudge.recording(path, checked_clients(words(clients)))
@@ -412,7 +413,9 @@ def judge(
     else:
         terminal.render(judged, Console(no_color=no_color, highlight=False), out or path)
     if recorded.run is not None:
-        typer.echo(f"{rejudge.differing(recorded.run, judged):,} verdicts differ from those in run.json.")
+        differing = rejudge.differing(recorded.run, judged)
+        verb = "differs" if differing == 1 else "differ"
+        typer.echo(f"{plural(differing, 'verdict')} {verb} from what run.json says.")
     raise typer.Exit(judged.exit_code)
 
 

@@ -156,6 +156,14 @@ def test_a_lie_in_a_chunk_is_caught(lies: Lies, rule: str, scenario: str, lie: C
     assert rule in lies.streamed(scenario, lie)
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_small_model_may_begin_to_count_where_it_likes(lies: Lies, first: int) -> None:
+    count = [f"{number} " for number in range(first, first + 9)]
+    assert "stream.count-unbroken" not in lies.streamed("capped", lambda events: set_texts(events, count))
+    del count[4]
+    assert "stream.count-unbroken" in lies.streamed("capped", lambda events: set_texts(events, count))
+
+
 @pytest.mark.parametrize(
     ("rule", "lie"),
     [
