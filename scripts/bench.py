@@ -258,9 +258,14 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)] if values else math.nan
 
 
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The endpoint's log, a line a request."""
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
 def _sent(log: Path) -> dict[int, dict[str, Any]]:
     """The endpoint's log by the number of the request."""
-    lines = map(json.loads, log.read_text().splitlines())
+    lines = _lines(log)
     return {int(line["client_request_id"]): line for line in lines if line["client_request_id"].isdigit()}
 
 
@@ -307,7 +312,7 @@ def _bare_in_flight(streams: int) -> str:
         folder = Path(name)
         with endpoint(folder, "tokens=32", "ttft=20ms,itl=20ms") as (base_url, log):
             told = made(Load("bare", f"users:{streams}"), base_url, folder)
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        lines = _lines(log)
     began_ns = min(line["received_ns"] for line in lines) + int(RAMP_S * 1e9)
     share = _in_flight(lines, began_ns, began_ns + COUNTED_NS) / streams
     return f"| bare | {streams:,} | {told['requests']:,} | – | – | – | {share:.1%} | – | – | none | – |"
@@ -478,7 +483,7 @@ def _measured(streams: int, seconds: float, load: Callable[[Asked], Told], clock
         folder = Path(name)
         with endpoint(folder, "tokens=32", "ttft=20ms,itl=20ms") as (base_url, log):
             told = load(Asked(base_url, streams, seconds, folder))
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        lines = _lines(log)
     if not told.requests:
         raise ValueError("it reports no time to first token")
     told = by_the_log(told, clock, lines, time.time_ns() - time.monotonic_ns())

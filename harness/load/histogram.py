@@ -123,7 +123,7 @@ class Histogram:
         if self.smallest is None or self.greatest is None:
             return [0.0 for _ in shares]
         reached = list(accumulate(count for _, count in buckets))
-        at = (bisect_left(reached, share * len(self) * (1 - 1e-12)) for share in shares)
+        at = (bisect_left(reached, share * reached[-1] * (1 - 1e-12)) for share in shares)
         smallest, greatest = self.smallest / _TICKS, self.greatest / _TICKS
         return [max(smallest, min(greatest, buckets[number][0])) for number in at]
 

@@ -175,6 +175,9 @@ class Tally:
         batch = list(records)
         for record in batch:
             self._add_to_time_line(record)
+            if self._is_good(record):
+                self.good += self._is_measured(record.due_ns)
+                self.good_ended += self._is_measured(record.ended_ns)
         due = [record for record in batch if self._is_measured(record.due_ns)]
         self.outside += len(batch) - len(due)
         succeeded = [record for record in due if record.is_ok]
@@ -204,7 +207,6 @@ class Tally:
         if record.is_ok:
             self.uncounted += record.completion_tokens is None
             self.prompt_tokens += record.prompt_tokens or 0
-            self.good += self._is_good(record)
 
     def _is_good(self, record: RequestRecord) -> bool:
         """Whether a request succeeded, conforms and keeps every objective on a time."""
@@ -216,9 +218,7 @@ class Tally:
         end = self._cell(record.ended_ns)
         end.succeeded += record.is_ok
         end.failed += not record.is_ok
-        if record.is_ok and self._is_measured(record.ended_ns):
-            self.ended += 1
-            self.good_ended += self._is_good(record)
+        self.ended += record.is_ok and self._is_measured(record.ended_ns)
         if record.is_ok and record.first_output_ns is not None:
             ticks = _ticks(record.first_output_ns - record.due_ns)
             coarse = max(0, ticks.bit_length() - 7)

@@ -61,7 +61,7 @@ class Reading:
     is_done: bool = False
     """Whether the stream said that it is over."""
     data: tuple[bytes, ...] | None = None
-    """What a stream's events say, of events in a row that differ in text and padding alone the first two.
+    """What a stream's events say; of those in a row that differ in text and padding alone, the first few.
 
     None where an event is more, or less, than one line that starts with `data: ` and ends on LF.
     """
