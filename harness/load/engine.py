@@ -85,14 +85,14 @@ class LoadUser(User):
 
     @task
     def ask(self) -> None:
-        """Ask what is due next."""
+        """Ask for as long as the run lasts: to Locust, a task that costs less than one for each request."""
         session: Session | None = self.environment.likewise_session
         if session is None:
             raise StopUser
         if session.is_open:
             session.dispatch()
         else:
-            session.ask(self.client)
+            session.ask_on(self.client)
 
 
 def fire(environment: Any, record: RequestRecord, operation: str) -> None:

@@ -28,6 +28,9 @@ _TEXTS: Mapping[str, OutputKind] = {
 }
 """The keys of a delta whose text is output, and of what kind."""
 
+_OUTPUTS: Mapping[str, OutputKind] = {**_TEXTS, "tool_calls": "tool_call", "function_call": "tool_call"}
+"""The keys of a delta that hold output, and of what kind."""
+
 _NOT_PLAIN = b'"\\' + bytes(range(0x20))
 """What can't stand in a JSON string as it is."""
 
@@ -76,7 +79,7 @@ def read_plain(body: bytes, arrived_ns: int) -> Reading:
     if answer.get("error") is not None:
         return Reading(Outcome.ERROR_EVENT, _message(answer), usage=usage)
     kinds = {
-        kind for choice in _choices(answer) for kind in _kinds(choice.get("message") or choice)
+        _OUTPUTS[key] for choice in _choices(answer) for key in _output_keys(choice.get("message") or choice)
     } or _embedding_kinds(answer)
     if not kinds:
         return Reading(Outcome.EMPTY, "the answer holds no output", usage=usage)
@@ -264,19 +267,18 @@ class _Stream:
         if name == "error" or chunk.get("error") is not None:
             self.error = self.error or _message(chunk)
             return None
-        self.usage = _usage(chunk["usage"]) if chunk.get("usage") else self.usage
-        choices = _choices(chunk)
-        self.is_finished = self.is_finished or any(choice.get("finish_reason") for choice in choices)
-        deltas = [choice.get("delta") or choice for choice in choices]
-        kinds = [kind for delta in deltas for kind in _kinds(delta)]
-        if not kinds:
+        if chunk.get("usage"):
+            self.usage = _usage(chunk["usage"])
+        keys: list[str] = []
+        for choice in _choices(chunk):
+            self.is_finished = self.is_finished or bool(choice.get("finish_reason"))
+            keys += _output_keys(choice.get("delta") or choice)
+        if not keys:
             return None
         self.output_ends.append(end)
-        for kind in kinds:
-            self.first_ends.setdefault(kind, end)
-        if len(kinds) > 1:
-            return None
-        return next((key for key in _TEXTS for delta in deltas if delta.get(key)), None)
+        for key in keys:
+            self.first_ends.setdefault(_OUTPUTS[key], end)
+        return keys[0] if len(keys) == 1 and keys[0] in _TEXTS else None
 
 
 def _template(event: bytes, key: str) -> _Template | None:
@@ -318,15 +320,15 @@ def _are_plain(texts: Sequence[bytes]) -> bool:
     return True
 
 
-def _kinds(message: Any) -> list[OutputKind]:
-    """The kinds of output that a delta or a message holds."""
+def _output_keys(message: Any) -> list[str]:
+    """The keys of a delta or a message that hold output."""
     if not isinstance(message, dict):
         return []
-    kinds = [_TEXTS[key] for key, text in message.items() if key in _TEXTS and text and isinstance(text, str)]
-    calls = message.get("tool_calls")
-    if (isinstance(calls, list) and calls) or message.get("function_call"):
-        kinds.append("tool_call")
-    return kinds
+    return [key for key, value in message.items() if value and key in _OUTPUTS and _is_output(key, value)]
+
+
+def _is_output(key: str, value: object) -> bool:
+    return isinstance(value, str) if key in _TEXTS else key == "function_call" or isinstance(value, list)
 
 
 def _embedding_kinds(answer: Mapping[str, Any]) -> set[OutputKind]:

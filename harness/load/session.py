@@ -316,21 +316,21 @@ class Session:
         self._begun += 1
         self._sleep_until(self.tally.started_ns + round(self.job.warm_up_s / 2 * NS * number / users))
 
-    def ask(self, client: LoadClient) -> None:
-        """Ask the next request of a closed loop; once the time is up, wait for the end."""
-        if self._is_stopped or time.monotonic_ns() - self.tally.started_ns >= self.job.duration_s * NS:
-            self._is_stopped = True
-            self._end_if_over()
-            _until_killed()
-        ordinal = self.share.worker + self._asked * self.share.workers
-        self._asked += 1
-        request = self._workload.request(self.job.run_id, self.job.seed, ordinal)
-        self.in_flight += 1
-        try:
-            self._take(client, Due(ordinal, request, worker=self.share.worker))
-        finally:
-            self.in_flight -= 1
-            self._end_if_over()
+    def ask_on(self, client: LoadClient) -> None:
+        """Ask one request of a closed loop after another; once the time is up, wait for the end."""
+        while not self._is_stopped and time.monotonic_ns() - self.tally.started_ns < self.job.duration_s * NS:
+            ordinal = self.share.worker + self._asked * self.share.workers
+            self._asked += 1
+            request = self._workload.request(self.job.run_id, self.job.seed, ordinal)
+            self.in_flight += 1
+            try:
+                self._take(client, Due(ordinal, request, worker=self.share.worker))
+            finally:
+                self.in_flight -= 1
+            gevent.sleep(0)  # a connection that is refused at once would hold the loop
+        self._is_stopped = True
+        self._end_if_over()
+        _until_killed()
 
     # --- open loop ---
 

@@ -23,7 +23,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -58,6 +58,18 @@ _OURS = ("model", "messages", "input", "max_tokens", "stream", "stream_options")
 """What the harness itself puts into a body."""
 
 
+class Chance:
+    """What everything in a request is drawn from; made only if something is: seeding takes its time."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+
+    @cached_property
+    def source(self) -> random.Random:
+        """The same for the same seed."""
+        return random.Random(self._seed)  # noqa: S311  # repeatable, not secret
+
+
 @dataclass(frozen=True, slots=True)
 class Length:
     """A length in tokens, drawn anew for each request.
@@ -72,17 +84,17 @@ class Length:
     minimum: int = 1
     maximum: int = _MAX_TOKENS
 
-    def draw(self, source: random.Random) -> int:
+    def draw(self, chance: Chance) -> int:
         """One length."""
         match self.distribution:
             case "fixed":
                 drawn = self.first
             case "uniform":
-                drawn = source.uniform(self.first - 0.5, self.second + 0.5)
+                drawn = chance.source.uniform(self.first - 0.5, self.second + 0.5)
             case "normal":
-                drawn = source.gauss(self.first, self.second)
+                drawn = chance.source.gauss(self.first, self.second)
             case "lognormal":
-                drawn = source.lognormvariate(math.log(self.first), self.second)
+                drawn = chance.source.lognormvariate(math.log(self.first), self.second)
         return max(self.minimum, min(self.maximum, round(drawn)))
 
 
@@ -144,11 +156,11 @@ class Workload:
             return self._behind_blocks(blocks, run_id).request(
                 run_id, seed, ordinal, prompt_tokens=prompt_tokens - len(blocks), output_tokens=output_tokens
             )
-        source = random.Random(f"{seed}/{ordinal}")  # noqa: S311  # repeatable, not secret
+        chance = Chance(f"{seed}/{ordinal}")
         nonce = "" if self.cacheable == "everything" else _nonce(run_id, ordinal)
-        length = prompt_tokens if prompt_tokens is not None else _drawn(self.prompt_tokens, source)
-        text = self.user if not length else f"{self.user}\n\n{_filler(source, length)}"
-        limit = output_tokens if output_tokens is not None else _drawn(self.output_tokens, source)
+        length = prompt_tokens if prompt_tokens is not None else _drawn(self.prompt_tokens, chance)
+        text = self.user if not length else f"{self.user}\n\n{_filler(chance, length)}"
+        limit = output_tokens if output_tokens is not None else _drawn(self.output_tokens, chance)
         if self.operation == "embeddings":
             return LoadRequest("embeddings", {**self.params, "input": _behind(nonce, text)}, nonce)
         params: dict[str, Json] = {
@@ -201,14 +213,14 @@ class Workload:
         whatever became of the one before. Its turns come one after another.
         """
         conversation, turn = divmod(ordinal, self.turns)
-        source = random.Random(f"{seed}/conversation/{conversation}")  # noqa: S311  # repeatable, not secret
+        chance = Chance(f"{seed}/conversation/{conversation}")
         for _ in range(turn):
-            yield "user", f"{self.user}\n\n{_filler(source, _drawn(self.prompt_tokens, source) or 16)}"
-            yield "assistant", _filler(source, _drawn(self.output_tokens, source) or 32)
+            yield "user", f"{self.user}\n\n{_filler(chance, _drawn(self.prompt_tokens, chance) or 16)}"
+            yield "assistant", _filler(chance, _drawn(self.output_tokens, chance) or 32)
 
 
-def _drawn(length: Length | None, source: random.Random) -> int | None:
-    return None if length is None else length.draw(source)
+def _drawn(length: Length | None, chance: Chance) -> int | None:
+    return None if length is None else length.draw(chance)
 
 
 def _nonce(run_id: str, number: int, of: str = "request") -> str:
@@ -239,9 +251,9 @@ def _text() -> tuple[str, ...]:
     return tuple(random.Random(0).choices(_WORDS, k=1 << 16))  # noqa: S311  # repeatable, not secret
 
 
-def _filler(source: random.Random, tokens: int) -> str:
+def _filler(chance: Chance, tokens: int) -> str:
     """About so many tokens of text, from another place each time."""
-    return " ".join(_cut(source.randrange(len(_text())), tokens))
+    return " ".join(_cut(chance.source.randrange(len(_text())), tokens))
 
 
 def _cut(start: int, tokens: int) -> tuple[str, ...]:
@@ -267,7 +279,7 @@ def _blocks(hash_ids: Sequence[int], tokens: int) -> list[str]:
 
 @cache
 def _prefix(tokens: int) -> str:
-    return _filler(random.Random("prefix"), tokens)  # noqa: S311  # repeatable, not secret
+    return _filler(Chance("prefix"), tokens)
 
 
 # --- files ---

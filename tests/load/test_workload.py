@@ -1,6 +1,5 @@
 """Workloads: the files that come along, lengths, nonces, what a cache may answer, mistakes."""
 
-import random
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError, UsageError
-from harness.load.workload import Length, Workload, load_workload, parse_workload, workloads
+from harness.load.workload import Chance, Length, Workload, load_workload, parse_workload, workloads
 
 
 def _asked(workload: Workload, ordinal: int = 0, run_id: str = "run") -> str:
@@ -142,13 +141,13 @@ def test_a_prompt_of_any_length_can_be_made(tokens: int) -> None:
     ],
 )
 def test_lengths_follow_their_distribution(length: Length, centre: int) -> None:
-    source = random.Random(1)  # noqa: S311  # repeatable, not secret
-    assert statistics.median(length.draw(source) for _ in range(5000)) == pytest.approx(centre, rel=0.03)
+    chance = Chance("1")
+    assert statistics.median(length.draw(chance) for _ in range(5000)) == pytest.approx(centre, rel=0.03)
 
 
 def test_lengths_stay_within_their_bounds() -> None:
-    source = random.Random(1)  # noqa: S311  # repeatable, not secret
-    drawn = {Length("normal", 10, 50, minimum=5, maximum=12).draw(source) for _ in range(500)}
+    chance = Chance("1")
+    drawn = {Length("normal", 10, 50, minimum=5, maximum=12).draw(chance) for _ in range(500)}
     assert min(drawn) == 5
     assert max(drawn) == 12
 
