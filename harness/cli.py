@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from harness.errors import INTERRUPTED, LikewiseError, NothingJudgedError, UsageError, writing
+from harness.errors import INTERRUPTED, LikewiseError, NothingJudgedError, UsageError
+from harness.writing import whole
 
 if TYPE_CHECKING:
     from harness.check import Settings
@@ -535,8 +536,8 @@ def prove(
         made = proving.prove(tasks, out, jobs or (os.cpu_count() or 1) + 1, advance, is_complete=not names)
     page = out / "proof.html"
     written = [proof.save(made, out), page]
-    with writing(page):
-        page.write_text(proof_page.render(made), encoding="utf-8")
+    with whole(page) as file:
+        file.write_text(proof_page.render(made), encoding="utf-8")
     if quiet:
         typer.echo(proof_page.answer(made))
     else:
@@ -588,11 +589,10 @@ def init() -> None:
     from harness.target import FIRST_FILE
 
     path = Path("likewise.toml")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(FIRST_FILE)
-    except FileExistsError as error:
-        raise UsageError(f"{path} is here already.", "Edit it, or move it away first.") from error
+    if path.exists():
+        raise UsageError(f"{path} is here already.", "Edit it, or move it away first.")
+    with whole(path) as file:
+        file.write_text(FIRST_FILE, encoding="utf-8")
     typer.echo(f"{path} written; `likewise targets` lists what it names.")
 
 

@@ -7,15 +7,12 @@ LikewiseError
 │   ├── MissingKeyError       the variable that should hold the key is not set
 │   ├── BadBaseUrlError       a base_url that no client could use
 │   ├── RunFolderError        a folder that holds no run that can be read
+│   ├── UnwritableError       a file that can't be written
 │   ├── TraceError            a mistake in a trace of arrivals, with its line
 │   ├── CodeChangedError      the code changed while it was being proved
 │   └── MissingExtraError     an optional package that this command needs
 └── NothingJudgedError    exit 3: the endpoint gave nothing to judge
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -56,6 +53,10 @@ class RunFolderError(UsageError):
     """A folder that holds no run, or one that this version can't read."""
 
 
+class UnwritableError(UsageError):
+    """A file that can't be written: no permission, no room, no folder."""
+
+
 class TraceError(UsageError):
     """A mistake in a trace of arrivals; the message starts with `file:line:`."""
 
@@ -72,14 +73,3 @@ class NothingJudgedError(LikewiseError):
     """The endpoint gave nothing to judge: unreachable, key refused, not an API."""
 
     exit_code = 3
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say of a file that can't be written, in a block that makes its folder or opens it, what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"{path} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
-        ) from error

@@ -14,6 +14,7 @@ from harness.errors import RunFolderError
 from harness.report.text import one_line
 from harness.rule import Level
 from harness.run import Environment
+from harness.writing import whole
 
 Schema = Literal["likewise/proof/1"]
 SCHEMA: Schema = "likewise/proof/1"
@@ -229,9 +230,9 @@ def untripped(rules: Iterable[str], trials: Iterable[Trial]) -> list[str]:
 
 def save(proof: Proof, folder: Path) -> Path:
     """Write proof.json, whole or not at all."""
-    unfinished, path = folder / "proof.json.unfinished", folder / "proof.json"
-    unfinished.write_bytes(orjson.dumps(proof, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    unfinished.replace(path)
+    path = folder / "proof.json"
+    with whole(path) as unfinished:
+        unfinished.write_bytes(orjson.dumps(proof, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return path
 
 

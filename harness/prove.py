@@ -42,6 +42,7 @@ from harness.run import Environment
 from harness.scenario import FollowUp, Mode, Scenario
 from harness.target import presets
 from harness.verdict import Outcome, Verdict
+from harness.writing import whole, writing
 
 if TYPE_CHECKING:
     from harness.endpoint.departure import Departure
@@ -373,7 +374,7 @@ class _Log:
     def add(self, key: str, result: Result) -> None:
         """Append one result."""
         line = {"key": key, "kind": type(result).__name__, "result": asdict(result)}
-        with self.path.open("ab") as file:
+        with writing(self.path), self.path.open("ab") as file:
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             file.flush()
             os.fsync(file.fileno())
@@ -381,18 +382,13 @@ class _Log:
 
 def _log(folder: Path, code: str) -> _Log:
     """The log of a folder; begun anew when it is of other code."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "trials.jsonl"
+    path = folder / "trials.jsonl"
+    with whole(path) as unfinished:
         head, *kept = list(_whole(path.read_bytes().splitlines() if path.exists() else [])) or [b"{}"]
         before = orjson.loads(head)
         if before.get("code") != code:
             before, kept = {"code": code, "started": now()}, []
-        path.write_bytes(b"".join(line + b"\n" for line in (orjson.dumps(before), *kept)))
-    except OSError as error:
-        raise UsageError(
-            f"{folder} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
-        ) from error
+        unfinished.write_bytes(b"".join(line + b"\n" for line in (orjson.dumps(before), *kept)))
     return _Log(path, before["started"], dict(_results(kept)))
 
 

@@ -24,7 +24,7 @@ import zstandard
 from harness import __version__, content
 from harness.clients.reply import from_json as reply_from_json
 from harness.effect import Effect, effect_of
-from harness.errors import RunFolderError, writing
+from harness.errors import RunFolderError
 from harness.evidence import Observation
 from harness.fingerprint import JudgedBy, today
 from harness.parameters import ParameterVerdict, parameter_verdicts
@@ -34,6 +34,7 @@ from harness.scenario import Mode, Scenario
 from harness.target import Target, Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending, Exchange, from_json, to_json
+from harness.writing import whole, writing
 
 Schema = Literal["likewise/run/1"]
 SCHEMA: Schema = "likewise/run/1"
@@ -284,18 +285,14 @@ def _quoted(text: str) -> str:
 
 def save(run: Run, folder: Path) -> None:
     """Write run.json, whole or not at all; each verdict has a line of its own."""
-    unfinished = folder / "run.json.unfinished"
     values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
     verdicts = values.pop("verdicts")
-    with writing(unfinished):
-        opened = unfinished.open("wb")
-    with opened as file:
+    with whole(folder / "run.json") as unfinished, unfinished.open("wb") as file:
         file.write(orjson.dumps(values, option=orjson.OPT_INDENT_2).removesuffix(b"\n}"))
         file.write(b',\n  "verdicts": [')
         for number, verdict in enumerate(verdicts):
             file.write((b",\n    " if number else b"\n    ") + orjson.dumps(verdict))
         file.write(b"\n  ]\n}\n")
-    unfinished.replace(folder / "run.json")
 
 
 @contextmanager
@@ -304,20 +301,24 @@ def exchange_log(folder: Path) -> Iterator["ExchangeLog"]:
     path = folder / "exchanges.jsonl.zst"
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        opened = path.open("wb")
-    with opened as file:
-        yield ExchangeLog(file, zstandard.ZstdCompressor(level=3))
+        file = path.open("wb")
+    try:
+        yield ExchangeLog(path, file, zstandard.ZstdCompressor(level=3))
+    finally:
+        with writing(path):
+            file.close()
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeLog:
     """Appends observations, each as a compressed frame of its own."""
 
+    path: Path
     file: BinaryIO
     compressor: zstandard.ZstdCompressor
 
     def add(self, seen: Observation) -> None:
-        """Append one observation."""
+        """Append one observation; raises UnwritableError where that can't be done."""
         line = {
             "scenario": seen.scenario.name,
             "client": seen.client,
@@ -328,8 +329,10 @@ class ExchangeLog:
             "exchange": to_json(seen.exchange),
             "reply": dataclasses.asdict(seen.reply),
         }
-        self.file.write(self.compressor.compress(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)))
-        self.file.flush()
+        frame = self.compressor.compress(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        with writing(self.path):
+            self.file.write(frame)
+            self.file.flush()
 
 
 def json_schema() -> dict[str, object]:

@@ -207,6 +207,28 @@ def test_the_first_file_is_written_once_and_can_be_used(tmp_path: Path) -> None:
     assert "is here already" in one_sentence(likewise("init", cwd=tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("room_bytes", "name"), [(1_000, "exchanges.jsonl.zst"), (20_000, "run.json"), (130_000, "report.html")]
+)
+def test_a_disk_that_fills_up_is_said_in_one_sentence(room_bytes: int, name: str, tmp_path: Path) -> None:
+    """What was written before it did is whole; what was not is not there."""
+    script = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room_bytes}, {room_bytes}));"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from harness.cli import main; main()"
+    )
+    arguments = ("check", "reference", "--profile", "smoke", "--quiet", "--out", "out")
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert f"{Path('out', name)} can't be written (File too large)" in one_sentence(result)
+    assert "Make room" in result.stderr
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    written = ("exchanges.jsonl.zst", "run.json", "report.html")
+    assert left == {"exchanges.jsonl.zst", *written[: written.index(name)]}
+
+
 def test_rules_are_listed_and_explained(tmp_path: Path) -> None:
     listed = likewise("rules", cwd=tmp_path).stdout
     assert "stream.finish-once" in listed

@@ -14,7 +14,7 @@ import zstandard
 from harness import run
 from harness.check import Settings, check
 from harness.comparison.baseline import changes
-from harness.errors import RunFolderError, UsageError
+from harness.errors import RunFolderError, UnwritableError
 from harness.rejudge import differing, judged_again, recording, save
 from harness.target import Waiver, resolve
 from harness.verdict import Outcome
@@ -124,7 +124,7 @@ def test_what_a_stranger_sent_is_quoted_in_the_line_that_repeats_it() -> None:
 
 def test_a_folder_that_cannot_be_made_is_said_in_two_sentences(folder: Path) -> None:
     recorded = recording(folder, [])
-    with pytest.raises(UsageError, match="can't be written"):
+    with pytest.raises(UnwritableError, match="can't be written"):
         save(judged_again(recorded), recorded, Path("/dev/null/x"), [])
 
 

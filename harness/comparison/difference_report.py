@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.comparison.difference import Cell, Difference, Kind
-from harness.errors import writing
 from harness.report.markdown import code, fitted, heading
 from harness.report.page import page
 from harness.report.text import one_line, plural
+from harness.writing import whole
 
 KINDS: dict[Kind, str] = {
     "removed": "Removed on the way",
@@ -97,12 +97,10 @@ def _of_kind(found: Iterable[Difference], kind: Kind) -> list[Difference]:
 
 def write(folder: Path, names: Sequence[str], found: Sequence[Difference], compared: int) -> tuple[Path, ...]:
     """Write both files into a folder, and give their paths."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "diff.html", folder / "diff.md"
     for path, text in zip(
         paths, (html(names, found, compared), markdown(names, found, compared)), strict=True
     ):
-        with writing(path):
-            path.write_bytes(text.encode("utf-8", "backslashreplace"))
+        with whole(path) as unfinished:
+            unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
     return paths

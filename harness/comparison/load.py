@@ -83,7 +83,10 @@ class LoadComparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before the figures are read."""
-        return (*([self.at_level] if self.at_level else []), *self.invalid)
+        cut_short = (
+            f"{one.label}: {note}" for one in self.series if not one.run.is_complete for note in one.run.notes
+        )
+        return (*([self.at_level] if self.at_level else []), *cut_short, *self.invalid)
 
 
 def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> LoadComparison | None:

@@ -9,10 +9,12 @@ from harness.comparison import columns_of, compared, html, markdown
 from harness.comparison.baseline import Changes, changes
 from harness.comparison.load import compared_load, load_changes
 from harness.comparison.made import Made
-from harness.errors import UsageError, writing
+from harness.errors import UsageError
 from harness.load import load_run
+from harness.load.recovery import as_far_as_it_came
 from harness.rejudge import recording
 from harness.rule import Level
+from harness.writing import whole
 
 
 class Format(Protocol):
@@ -36,7 +38,7 @@ def make(folders: Sequence[Path], baseline: Path | None, clients: Sequence[str],
     if baseline is not None and len(folders) != 1:
         raise UsageError("A baseline is held against one run.", "Name one run after --baseline OLD.")
     every = [*([baseline] if baseline else []), *folders]
-    loads = {str(folder): load_run.load(folder) for folder in every if _has(folder, load_run.FILENAME)}
+    loads = {str(folder): as_far_as_it_came(folder) for folder in every if _has(folder, load_run.FILENAME)}
     runs = {
         str(folder): run.load(folder)
         for folder in every
@@ -74,7 +76,6 @@ def write(made: Made, folder: Path, formats: Sequence[str]) -> tuple[Path, ...]:
 def _written(made: Made, folder: Path, name: str) -> Path:
     path = folder / FORMATS[name].FILENAME
     text = FORMATS[name].render(made)
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    with whole(path) as unfinished:
+        unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
     return path

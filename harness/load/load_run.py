@@ -4,7 +4,6 @@ load.json  everything that reports need; its JSON Schema is harness/schemas/publ
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
 from harness.run import Environment, TargetSummary
 from harness.toml_table import shown_value
+from harness.writing import whole, writing
 
 Schema = Literal["likewise/load/1"]
 SCHEMA: Schema = "likewise/load/1"
@@ -174,31 +174,22 @@ def _said(value: object) -> object:
 
 
 def save(run: LoadRun, folder: Path) -> None:
-    """Write load.json, whole or not at all; raises RunFolderError where that can't be done."""
+    """Write load.json, whole or not at all; raises UnwritableError where that can't be done."""
     data = orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    with _writing(folder) as unfinished:
+    with whole(folder / FILENAME) as unfinished:
         unfinished.write_bytes(data)
-        unfinished.replace(folder / FILENAME)
 
 
 def check_writable(folder: Path) -> None:
-    """Raise RunFolderError where `save` would; what an earlier run has left there stays."""
-    with _writing(folder) as unfinished:
-        # A full disk still takes an empty file.
-        unfinished.write_bytes(bytes(4096))
-        unfinished.unlink()
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[Path]:
-    """Where to write what becomes load.json."""
-    try:
+    """Raise UnwritableError where `save` would; what an earlier run has left there stays."""
+    probe = folder / f"{FILENAME}.unfinished"
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        yield folder / f"{FILENAME}.unfinished"
-    except OSError as error:
-        raise RunFolderError(
-            f"{folder} can't be written: {error.strerror}.", "Name another folder with --out."
-        ) from error
+        try:
+            # A full disk still takes an empty file.
+            probe.write_bytes(bytes(4096))
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def load(folder: Path) -> LoadRun:

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import zstandard
 
-from harness.errors import writing
 from harness.load.record import RequestRecord, decode
+from harness.writing import writing
 
 _FILES = "requests*.jsonl.zst"
 

@@ -21,9 +21,17 @@ _BATCH = 1000
 
 def rendered_again(folder: Path, out: Path, formats: Sequence[str]) -> tuple[Path, ...]:
     """Write the reports of a load run into a folder, in these formats."""
+    return write(as_far_as_it_came(folder), out, formats)
+
+
+def as_far_as_it_came(folder: Path) -> LoadRun:
+    """The load run of a folder, with the figures of what had ended where it was killed before it had any.
+
+    Raises RunFolderError as `load_run.load` does.
+    """
     run = load_run.load(folder)
     # Of a curve, the levels that had ended stand in the file; the requests do not tell theirs.
-    return write(run if run.clients or run.curve else recovered(run, folder), out, formats)
+    return run if run.clients or run.curve else recovered(run, folder)
 
 
 def recovered(run: LoadRun, folder: Path) -> LoadRun:

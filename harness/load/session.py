@@ -17,7 +17,7 @@ from gevent.pool import Group
 
 from harness.clients import Connection as Endpoint
 from harness.dialect import waivers_of
-from harness.errors import UsageError, writing
+from harness.errors import UsageError
 from harness.load.arrival_clock import stamping
 from harness.load.arrivals import ClosedLoop, arrivals, share
 from harness.load.clients import LoadClient, OpenClient, clients
@@ -29,6 +29,7 @@ from harness.load.record import Outcome, RequestRecord, encode
 from harness.load.record_log import append, path_of
 from harness.load.workload import Workload
 from harness.wire.limits import Limits
+from harness.writing import writing
 
 _BATCH = 50
 """How many records to count at a time; more cost less each, and hold the loop longer."""

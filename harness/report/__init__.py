@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TextIO, TypeAlias, cast
 
-from harness.errors import writing
 from harness.run import Run
 from harness.wire.exchange import Exchange
+from harness.writing import whole
 
 Exchanges: TypeAlias = Mapping[tuple[str, str, str], Exchange]
 """The exchanges of a run by scenario, client and mode; those that were not kept are missing."""
@@ -39,17 +39,17 @@ def formats() -> Mapping[str, Format]:
 def write(run: Run, exchanges: Exchanges, folder: Path, names: Iterable[str]) -> tuple[Path, ...]:
     """Write the reports of these formats into a folder, made if need be, and give their paths.
 
-    Raises UsageError when the folder can't be written to, KeyError for a name that is no format.
+    Raises UnwritableError when the folder can't be written to, KeyError for a name that is no format.
     """
     return tuple(_written(formats()[name], run, exchanges, folder) for name in names)
 
 
 def _written(chosen: Format, run: Run, exchanges: Exchanges, folder: Path) -> Path:
     path = folder / chosen.FILENAME
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
+    with (
+        whole(path) as unfinished,
         # What has no UTF-8 form is made visible by every format; this holds even where one forgets.
-        opened = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-    with opened as file:
+        unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         chosen.render(run, exchanges, file)
     return path

@@ -14,6 +14,8 @@ from harness.comparison.made import Made
 from harness.comparison.making import make
 from harness.load import load_run
 from harness.load.load_run import Curve, LoadRun
+from harness.load.record import encode
+from harness.load.record_log import append, path_of
 from harness.load.search import Step
 from tests.load.runs import figures_of, some_records
 from tests.load.runs import load_run as made_up
@@ -143,6 +145,20 @@ def test_a_folder_of_load_runs_is_compared_as_such(tmp_path: Path) -> None:
     gate = make([tmp_path / "1"], tmp_path / "0", (), None)
     assert gate.exit_code == 1
     assert make([tmp_path / "0"], tmp_path / "1", (), None).exit_code == 0
+
+
+def test_a_run_that_was_killed_is_compared_as_far_as_it_came(tmp_path: Path) -> None:
+    killed = replace(run_of("theirs", 240, seed=2), clients=[], timeline=[], objectives=[], is_complete=False)
+    load_run.save(run_of(), tmp_path / "0")
+    load_run.save(killed, tmp_path / "1")
+    with path_of(tmp_path / "1", 0).open("wb") as file:
+        append(file, b"".join(map(encode, some_records(240, seed=2))))
+    found = make([tmp_path / "0", tmp_path / "1"], None, (), None).load
+    assert found is not None
+    assert _verdicts(found, "TTFT p50")[1].startswith("worse by ")
+    assert found.notes == (
+        "theirs: The run was killed; these are the figures of the 600 requests that had ended.",
+    )
 
 
 def _two_clients(raw_ms: float, openai_ms: float, seed: int = 1) -> LoadRun:

@@ -150,7 +150,7 @@ def test_nothing_is_asked_where_the_baseline_or_the_folder_is_no_use(tmp_path: P
         for arguments, said in (
             (("--baseline", "run", "--clients", "openai"), "figures of raw stream and this run of openai"),
             (("--baseline", "file"), "holds no load run"),
-            (("--out", str(tmp_path / "file" / "run")), "can't be written: Not a directory"),
+            (("--out", str(tmp_path / "file" / "run")), "can't be written (Not a directory)"),
         ):
             code, out, err = load(base_url, folder, *_A_SECOND, *arguments)
             assert (code, out) == (2, "")

@@ -42,7 +42,7 @@ def test_a_disk_that_is_full_already_is_told_before_the_first_request(tmp_path: 
         psutil.Process(child.pid).rlimit(psutil.RLIMIT_FSIZE, (0, 0))
         code, out, err = ended(child)
     assert (code, out) == (2, "")
-    assert "can't be written: File too large" in err
+    assert "can't be written (File too large)" in err
     assert "Traceback" not in err
     assert log.read_bytes() == b""
 

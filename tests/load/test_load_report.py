@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from llmd_benchmark_report import load_benchmark_report  # type: ignore[import-untyped]  # it ships no types
 
-from harness.errors import UsageError
+from harness.errors import UnwritableError
 from harness.load.load_run import Curve, LoadRun, Worker, compared
 from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome
@@ -205,7 +205,7 @@ def test_reports_are_written_and_a_folder_that_is_none_is_told(tmp_path: Path) -
     paths = write(_run(), tmp_path / "out", ["markdown", "llmd"])
     assert [path.name for path in paths] == ["summary.md", "benchmark-report.json"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="can't be written"):
+    with pytest.raises(UnwritableError, match="can't be written"):
         write(_run(), tmp_path / "file", ["markdown"])
 
 

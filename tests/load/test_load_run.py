@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harness.cli import main
-from harness.errors import RunFolderError, UsageError
+from harness.errors import RunFolderError, UnwritableError, UsageError
 from harness.load import load_run
 from harness.load.load_run import Curve, LoadRun, Worker
 from harness.load.record import Outcome
@@ -107,7 +107,7 @@ def test_a_baseline_of_another_plan_is_told() -> None:
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="can't be written: Not a directory"):
+    with pytest.raises(UnwritableError, match=r"can't be written \(Not a directory\)"):
         load_run.save(runs.load_run(), tmp_path / "file" / "run")
 
 

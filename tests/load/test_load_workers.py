@@ -113,7 +113,7 @@ def test_a_worker_that_cannot_write_says_so_before_it_looks_for_its_master(tmp_p
     (tmp_path / "file").write_text("")
     code, out, err = ended(start("load", "--worker", "--out", "file/worker", cwd=tmp_path))
     assert (code, out) == (2, "")
-    assert "can't be written: Not a directory" in err
+    assert "can't be written (Not a directory)" in err
     assert "Traceback" not in err
 
 

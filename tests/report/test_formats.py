@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness import content, report
-from harness.errors import UsageError
+from harness.errors import UnwritableError
 from harness.report import terminal
 from harness.rule import Violation
 from harness.verdict import Outcome
@@ -43,7 +43,7 @@ def test_a_report_is_written_where_it_is_asked_for(name: str, tmp_path: Path) ->
 
 def test_a_folder_that_cannot_be_written_to_is_said_in_two_sentences(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UnwritableError) as caught:
         report.write(FAILING, {}, tmp_path / "file", ["junit"])
     assert "can't be written" in caught.value.happened
     assert caught.value.next_step

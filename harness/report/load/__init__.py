@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
-from harness.errors import UsageError
 from harness.load.load_run import LoadRun
+from harness.writing import whole
 
 
 class Format(Protocol):
@@ -33,19 +33,14 @@ def formats() -> Mapping[str, Format]:
 def write(run: LoadRun, folder: Path, names: Iterable[str]) -> tuple[Path, ...]:
     """Write the reports of these formats into a folder, made if need be, and give their paths.
 
-    Raises UsageError when the folder can't be written to, KeyError for a name that is no format.
+    Raises UnwritableError when the folder can't be written to, KeyError for a name that is no format.
     """
     texts = {file: text for name in names for file, text in formats()[name].render(run).items()}
     return tuple(_written(folder / file, text) for file, text in texts.items())
 
 
 def _written(path: Path, text: str) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as unfinished:
         # What has no UTF-8 form is made visible by every format; this holds even where one forgets.
-        path.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(
-            f"{path} can't be written ({error.strerror}).", "Name another folder, or mend its permissions."
-        ) from error
+        unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
     return path
