@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush, heapreplace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -41,6 +42,9 @@ from harness.errors import UsageError
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CLIENT_ID = re.compile(rb"\r\nx-(?:client-)?request-id:[ \t]*([!-~]*)", re.IGNORECASE)
 _STREAMS = re.compile(rb'"stream":\s*true')
+_TIMER_NS = 1_000_000
+"""How finely timers of the loop go; what is due within half of that goes now, since it would go as early."""
+
 _ASKS_FOR_USAGE = re.compile(rb'"include_usage":\s*true')
 
 
@@ -116,7 +120,11 @@ class _Lane:
     log: BinaryIO | None
     ordinals: Iterator[int] = field(default_factory=itertools.count)
     connections: Iterator[int] = field(default_factory=itertools.count)
+    turns: Iterator[int] = field(default_factory=itertools.count)
     answers: dict[tuple[bool, bool, bool], Prebuilt] = field(default_factory=dict)
+    waiting: "list[tuple[int, int, _Sending]]" = field(default_factory=list)
+    """A heap of when an answer's next token is due; the number between is for what is due at one time."""
+    timer: asyncio.TimerHandle | None = None
 
     def answer(self, body: bytes) -> Prebuilt:
         """The bytes for the next request; made once for each kind."""
@@ -138,15 +146,40 @@ class _Lane:
             )
         return self.answers[kind]
 
+    def send_at(self, due_ns: int, sending: "_Sending") -> None:
+        """Send an answer's tokens, the next one when it is due.
+
+        One timer for all that wait costs a third of a timer for each token.
+        """
+        heappush(self.waiting, (due_ns, next(self.turns), sending))
+        if self.waiting[0][2] is sending:
+            self._wait()
+
+    def _wait(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self.loop.call_at(self.waiting[0][0] / 1e9, self._send_due) if self.waiting else None
+
+    def _send_due(self) -> None:
+        until_ns = time.monotonic_ns() + _TIMER_NS // 2
+        gap_ns = round(self.settings.inter_token_ms * 1e6)
+        while self.waiting and self.waiting[0][0] <= until_ns:
+            due_ns, turn, sending = self.waiting[0]
+            if sending.connection.send(sending):
+                heapreplace(self.waiting, (due_ns + gap_ns, turn, sending))
+            else:
+                heappop(self.waiting)
+        self._wait()
+
 
 @dataclass(slots=True)
 class _Sending:
     """An answer while it goes out."""
 
+    connection: "_Connection"
     answer: Prebuilt
     client_request_id: str
     received_ns: int
-    due_s: float
     sent_ns: list[int] = field(default_factory=list)
     next_token: int = 0
 
@@ -154,13 +187,14 @@ class _Sending:
 class _Connection(asyncio.Protocol):
     """One connection: a request at a time, its answer's writes each at its time."""
 
-    __slots__ = ("_fd", "_lane", "_number", "_received", "_transport")
+    __slots__ = ("_fd", "_has_backlog", "_lane", "_number", "_received", "_transport")
 
     def __init__(self, lane: _Lane) -> None:
         self._lane = lane
         self._number = next(lane.connections)
         self._received = b""
         self._fd = -1
+        self._has_backlog = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket, to which the answers are written past the transport."""
@@ -191,31 +225,33 @@ class _Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         lane = self._lane
         client_id = _CLIENT_ID.search(head)
-        received_ns = time.monotonic_ns()
         # the loop's own clock stands still while it works
-        due_s = received_ns / 1e9 + lane.settings.first_token_ms / 1000
-        sending = _Sending(lane.answer(body), client_id[1].decode() if client_id else "", received_ns, due_s)
+        received_ns = time.monotonic_ns()
+        client_request_id = client_id[1].decode() if client_id else ""
+        sending = _Sending(self, lane.answer(body), client_request_id, received_ns)
         sending.sent_ns.append(time.monotonic_ns())
         self._write(sending.answer.head)
-        if lane.settings.first_token_ms and sending.answer.tokens:
-            lane.loop.call_at(due_s, self._send, sending)
-        else:
-            self._send(sending)
+        first_ns = round(lane.settings.first_token_ms * 1e6)
+        gap_ns = round(lane.settings.inter_token_ms * 1e6)
+        if first_ns and sending.answer.tokens:
+            lane.send_at(received_ns + first_ns, sending)
+        elif self.send(sending):
+            lane.send_at(received_ns + gap_ns, sending)
 
-    def _send(self, sending: _Sending) -> None:
-        """Send the token that is due and, where no time lies between them, all that follow."""
-        answer, lane = sending.answer, self._lane
-        inter_token_s = lane.settings.inter_token_ms / 1000
-        while sending.next_token < len(answer.tokens) and self._fd >= 0:
-            token = answer.tokens[sending.next_token]
-            sending.next_token += 1
+    def send(self, sending: _Sending) -> bool:
+        """Send the token that is due and, where no time lies between them, all that follow.
+
+        Gives whether more are to be sent.
+        """
+        tokens = sending.answer.tokens
+        while sending.next_token < len(tokens) and self._fd >= 0:
             sending.sent_ns.append(time.monotonic_ns())
-            self._write(token)
-            if inter_token_s and sending.next_token < len(answer.tokens):
-                sending.due_s += inter_token_s
-                lane.loop.call_at(sending.due_s, self._send, sending)
-                return
+            self._write(tokens[sending.next_token])
+            sending.next_token += 1
+            if self._lane.settings.inter_token_ms and sending.next_token < len(tokens):
+                return True
         self._end(sending)
+        return False
 
     def _end(self, sending: _Sending) -> None:
         answer, ended_ns = sending.answer, time.monotonic_ns()
@@ -242,13 +278,16 @@ class _Connection(asyncio.Protocol):
         if self._fd < 0 or not data:
             return
         try:
-            written = 0 if self._transport.get_write_buffer_size() else os.write(self._fd, data)
+            # what the transport was given has to go first
+            is_clear = not self._has_backlog or self._transport.get_write_buffer_size() == 0
+            written = os.write(self._fd, data) if is_clear else 0
         except BlockingIOError:
             written = 0
         except OSError:
             self._transport.abort()
             return
-        if written < len(data):
+        self._has_backlog = written < len(data)
+        if self._has_backlog:
             self._transport.write(data[written:])
 
 
