@@ -6,6 +6,7 @@ greenlet that asked sleeps meanwhile, and is woken once every socket that is rea
 
 import errno
 import os
+import re
 import socket
 import ssl
 import time
@@ -37,8 +38,11 @@ _BUFFER = bytearray(_READ_SIZE)
 """What every socket is read into, one at a time, before its bytes go where they are kept."""
 
 _VIEW = memoryview(_BUFFER)
-_END = b"0\r\n\r\n"
-_TRAILER_END = b"\r\n\r\n"
+_LAST_CHUNK = re.compile(rb"\r\n0+[ \t]*(?:;[^\r\n]*)?\r\n")
+"""The line of a last chunk, with its extensions (RFC 9112, 7.1)."""
+
+_LINE_SIZE = 256
+"""How far back of what has come such a line may begin that ends in it."""
 
 
 class UnreachableError(Exception):
@@ -229,8 +233,9 @@ class _Reader:
 
     __slots__ = (
         "_defer",
+        "_has_last_chunk",
+        "_is_chunked",
         "_receive",
-        "_tail",
         "_whole_size",
         "chunks",
         "ended",
@@ -256,7 +261,8 @@ class _Reader:
         self.chunks: Chunks | None = None
         self.ended: tuple[End, str] | None = None
         self.ended_ns = 0
-        self._tail: bytes | None = None
+        self._is_chunked = False
+        self._has_last_chunk = False
         self._whole_size: int | None = None
 
     def readable(self) -> None:
@@ -274,8 +280,10 @@ class _Reader:
             self._end_of_connection()
             return
         self.reads.append((time.monotonic_ns(), stamp, len(raw)))
-        if self._tail is None or raw.endswith(self._tail):
+        if not self._is_chunked:
             self._look_for_end()
+        elif self._has_last_chunk or raw.find(b"\r\n0", max(0, size - _LINE_SIZE)) >= 0:
+            self._look_for_last_chunk(max(0, size - _LINE_SIZE))
 
     def end(self, end: End, detail: str) -> None:
         """Take no more, and wake whoever waits."""
@@ -286,8 +294,8 @@ class _Reader:
     def _look_for_end(self) -> None:
         if self.head is None:
             self._look_for_head()
-        elif self._tail is not None:
-            self._look_for_last_chunk(self.head)
+        elif self._is_chunked:
+            self._look_for_last_chunk(self.head.size - 2)
         elif self._whole_size is not None and len(self.raw) >= self._whole_size:
             self.end(End.COMPLETE, "")
 
@@ -300,17 +308,18 @@ class _Reader:
         if self.head is None:
             return
         if self.head.is_chunked:
-            self._tail = _TRAILER_END if self.head.has_trailer else _END
+            self._is_chunked = True
         elif self.head.length is not None:
             self._whole_size = self.head.size + self.head.length
         self._look_for_end()
 
-    def _look_for_last_chunk(self, head: Head) -> None:
-        if self._tail is None or not self.raw.endswith(self._tail):
+    def _look_for_last_chunk(self, start: int) -> None:
+        self._has_last_chunk = self._has_last_chunk or _LAST_CHUNK.search(self.raw, start) is not None
+        if self.head is None or not self._has_last_chunk:
             return
         raw = bytes(self.raw)
         try:
-            chunks = dechunked(raw, head.size)
+            chunks = dechunked(raw, self.head.size)
             if chunks.is_whole:
                 self.whole, self.chunks = raw, chunks
                 self.end(End.COMPLETE, "")
@@ -320,7 +329,7 @@ class _Reader:
     def _end_of_connection(self) -> None:
         if self.head is None:
             self.end(End.CUT, "the connection ended before the answer began")
-        elif self._tail is None and self._whole_size is None:
+        elif not self._is_chunked and self._whole_size is None:
             self.end(End.COMPLETE, "")
         else:
             self.end(End.CUT, "the connection ended before the body did")
@@ -330,7 +339,10 @@ def _connected(origin: Origin, connect_s: float) -> Any:
     """A socket with a standing TCP connection, that never blocks; raises UnreachableError."""
     reason = "no address"
     for family, kind, protocol, _, address in origin.addresses:
-        sock = _Socket(family, kind, protocol)
+        try:
+            sock = _Socket(family, kind, protocol)
+        except OSError as error:
+            raise UnreachableError(error.strerror or str(error)) from None
         try:
             sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

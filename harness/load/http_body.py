@@ -12,9 +12,7 @@ from itertools import accumulate
 from harness.wire.exchange import Headers
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?\r\n")
-_FIELDS = re.compile(
-    rb"\r\n(transfer-encoding|content-length|connection|trailer):([^\r]*)(?=\r\n)", re.IGNORECASE
-)
+_FIELDS = re.compile(rb"\r\n(transfer-encoding|content-length|connection):([^\r]*)(?=\r\n)", re.IGNORECASE)
 """What says how a body is framed."""
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;|\Z)")
@@ -40,7 +38,6 @@ class Head:
     size: int
     is_chunked: bool
     length: int | None
-    has_trailer: bool
     keeps_connection: bool
 
 
@@ -69,7 +66,6 @@ def parsed_head(data: bytes | bytearray) -> Head | None:
         end + 4,
         is_chunked,
         length,
-        b"trailer" in fields,
         keeps and (is_chunked or length is not None),
     )
 

@@ -37,6 +37,9 @@ _NOT_PLAIN = b'"\\' + bytes(range(0x20))
 SAID_BYTES = 10_000
 """How much of what can't be read to look at for a key, before it is cut to what is shown."""
 
+_MOST_TOKENS = 1_000_000_000
+"""More than any answer has; greater counts are mistakes, such as -1 without its sign."""
+
 _ATTEMPTS = 4
 """How many templates to try on a stream before taking it to have none."""
 
@@ -90,7 +93,6 @@ def read_plain(body: bytes, arrived_ns: int) -> Reading:
         first_ns=dict.fromkeys(kinds, arrived_ns),
         arrivals_ns=(arrived_ns,),
         usage=usage,
-        is_done=True,
     )
 
 
@@ -293,8 +295,8 @@ def _template(event: bytes, key: str) -> _Template | None:
     probe = _parsed((prefix + b"likewise" + suffix)[5:])
     if not isinstance(probe, dict):
         return None
-    texts = [(choice.get("delta") or choice).get(key) for choice in _choices(probe)]
-    if texts != ["likewise"]:
+    deltas = [choice.get("delta") or choice for choice in _choices(probe)]
+    if [delta.get(key) if isinstance(delta, dict) else None for delta in deltas] != ["likewise"]:
         return None
     return _Template(_TEXTS[key], prefix, suffix, _padding(suffix, probe.get("obfuscation")))
 
@@ -358,7 +360,10 @@ def _detail(usage: Mapping[str, Any], group: str, name: str) -> object:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A number of tokens; None for what can't be one, as no figure may be made of it."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= _MOST_TOKENS else None
 
 
 def _parsed(data: bytes) -> object:

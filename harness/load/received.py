@@ -119,7 +119,7 @@ class Taken:
         arrived = arrivals_ns(received.reads, received.ahead_ns)
         body, pieces = _body(received, arrived)
         reading = _reading(received, self.mode, body, pieces)
-        outcome, detail = _outcome(received, reading)
+        outcome, detail = _outcome(received, reading, body)
         seen = self.seen or _seen_by_reader(received, reading, arrived)
         if outcome is Outcome.OK and seen.raised:
             outcome, detail = Outcome.CLIENT_ERROR, seen.raised
@@ -195,12 +195,12 @@ def _reading(received: Received, mode: Mode, body: bytes, pieces: Pieces) -> Rea
     return read_stream(body, pieces) if mode is Mode.STREAM else read_plain(body, pieces[-1][0])
 
 
-def _outcome(received: Received, reading: Reading) -> tuple[Outcome, str]:
+def _outcome(received: Received, reading: Reading, body: bytes) -> tuple[Outcome, str]:
     """What became of a request: the status first, then what the endpoint said, then how the bytes ended."""
     head = received.head
     if head is not None and head.status != 200:
         kind = Outcome.RATE_LIMITED if head.status == 429 else Outcome.HTTP_ERROR
-        return kind, f"HTTP {head.status}: {_message(received.raw[head.size :])}"
+        return kind, f"HTTP {head.status}: {_message(body)}"
     if head is not None and reading.trouble is Outcome.ERROR_EVENT:
         return Outcome.ERROR_EVENT, reading.detail
     if received.end in _OUTCOMES and not (reading.is_done and reading.trouble is None):
