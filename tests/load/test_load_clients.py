@@ -1,5 +1,7 @@
 """Each client records the same of each request, and takes no way of going wrong for a success."""
 
+import os
+import resource
 import socket
 import ssl
 import struct
@@ -20,7 +22,7 @@ from harness.endpoint.fast import FastSettings, running
 from harness.endpoint.fast_answers import Failure
 from harness.load.arrival_clock import stamping
 from harness.load.clients import clients
-from harness.load.received import Due
+from harness.load.received import Due, End
 from harness.load.record import Outcome, RequestRecord, decode, encode
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
@@ -216,19 +218,96 @@ def test_a_kept_connection_that_the_server_has_closed_meanwhile_is_no_failure() 
     assert [record.outcome for record in records] == [Outcome.OK] * 3
 
 
-def test_the_end_of_a_chunked_body_may_come_in_pieces() -> None:
-    chunks = b"%x\r\n%b\r\n" % (len(_EVENTS), _EVENTS) + b"0\r\n\r\n"
+@pytest.mark.parametrize(
+    "end", [b"0", b"000", b"0 ;ext=1", b'0;ext="1"\r\nX-Sum: 7', b"0\r\nX-Sum: 7\r\nX-More: 0"]
+)
+@pytest.mark.parametrize("is_dripped", [False, True])
+def test_a_chunked_body_ends_with_its_last_chunk(end: bytes, *, is_dripped: bool) -> None:
+    """Neither the extensions nor the trailers of a last chunk have to be announced."""
+    start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b" % (len(_EVENTS), _EVENTS)
+    last = b"\r\n" + end + b"\r\n\r\n"
 
-    def drips(connection: socket.socket, _: bytes) -> None:
-        start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for piece in (start + chunks[:-5], b"0", b"\r", b"\n\r", b"\n"):
+    def says_and_stands(connection: socket.socket, _: bytes) -> None:
+        pieces = [start, *(last[at : at + 1] for at in range(len(last)))] if is_dripped else [start + last]
+        for piece in pieces:
             connection.sendall(piece)
-            time.sleep(0.01)
+            time.sleep(0.002)
         connection.recv(1)  # the connection stands: only the last chunk says that the answer is over
 
-    with server(drips) as base_url:
+    with server(says_and_stands) as base_url:
+        user = clients()["raw"](Connection(base_url, "m", "key", limits=_LIMITS))()
+        taken = user.perform(Due(0, _REQUEST), Mode.STREAM)
+        user.close()
+    assert taken.received is not None
+    assert (taken.received.end, taken.answered().record.outcome) == (End.COMPLETE, Outcome.OK)
+
+
+def test_what_looks_like_a_last_chunk_within_a_text_ends_nothing() -> None:
+    text = orjson.dumps({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]})
+    looks_last = b"data: " + text + b"\n\n: \r\n0\r\n\r\n" + _EVENTS
+    chunks = b"%x\r\n%b\r\n" % (len(looks_last), looks_last) + b"0\r\n\r\n"
+    cut = chunks.index(b"0\r\n\r\n") + 5
+
+    def pauses(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks[:cut])
+        time.sleep(0.02)
+        connection.sendall(chunks[cut:])
+        connection.recv(1)
+
+    with server(pauses) as base_url:
         (record,) = _ask(base_url, "raw")
-    assert record.outcome is Outcome.OK
+    assert (record.outcome, len(record.arrivals_ns)) == (Outcome.OK, 2)
+
+
+_PLAIN = orjson.dumps(
+    {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]}
+)
+_LONGER_PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n" + _PLAIN
+
+
+@pytest.mark.parametrize("client", clients())
+def test_a_plain_answer_that_is_cut_is_no_success_however_much_was_there(client: str) -> None:
+    with server(says(_LONGER_PLAIN)) as base_url:
+        (record,) = _ask(base_url, client, Mode.PLAIN)
+    assert record.outcome is Outcome.CUT
+
+
+@pytest.mark.parametrize("client", clients())
+def test_a_plain_answer_that_never_ends_is_a_timeout(client: str) -> None:
+    def stands(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(_LONGER_PLAIN)
+        connection.recv(1)
+
+    with server(stands) as base_url:
+        (record,) = _ask(base_url, client, Mode.PLAIN, limits=replace(_LIMITS, silence_s=0.3, total_s=0.3))
+    assert record.outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize("client", clients())
+def test_a_key_that_is_echoed_in_two_chunks_is_in_no_record(client: str) -> None:
+    first, second = b"no such key: " + _KEY[:9].encode(), _KEY[9:].encode()
+    start = b"HTTP/1.1 500 Sorry\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (first, second))
+    with server(says(start + chunks + b"0\r\n\r\n")) as base_url:
+        user = clients()[client](Connection(base_url, "m", _KEY, limits=_LIMITS))()
+        record = user.perform(Due(0, _REQUEST), Mode.STREAM).answered().record
+        user.close()
+    assert record.detail.startswith("HTTP 500: no such key: *")
+    assert not any(part in record.detail for part in (_KEY[:9], _KEY[9:]))
+
+
+def test_a_process_without_room_for_a_connection_is_told() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    user = clients()["raw"](Connection("http://127.0.0.1:9/v1", "m", "key", limits=_LIMITS))()
+    user.perform(Due(0, _REQUEST), Mode.STREAM)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        record = user.perform(Due(1, _REQUEST), Mode.STREAM).answered().record
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (record.outcome, record.detail) == (Outcome.UNREACHABLE, "Too many open files")
 
 
 @contextmanager

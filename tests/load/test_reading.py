@@ -6,7 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.load.http_body import Chunks, NotHttpError, body_pieces, dechunked, header_pairs, parsed_head
@@ -142,6 +142,41 @@ def test_what_is_wrong_with_a_stream_is_told(body: bytes, trouble: Outcome | Non
 )
 def test_what_is_wrong_with_a_plain_answer_is_told(body: object, trouble: Outcome | None) -> None:
     assert read_plain(json.dumps(body).encode(), 1).trouble is trouble
+
+
+_ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_ODD_USAGE = _ODD | st.fixed_dictionaries(
+    {"prompt_tokens": _ODD, "completion_tokens": _ODD, "completion_tokens_details": _ODD}
+)
+_ODD_CHOICE = _ODD | st.fixed_dictionaries(
+    {"finish_reason": _ODD}, optional={"delta": _ODD | _DELTAS, "message": _ODD | _DELTAS, "content": _ODD}
+)
+_ODD_ANSWER = _ODD | st.fixed_dictionaries(
+    {"choices": _ODD | st.lists(_ODD_CHOICE, max_size=2), "usage": _ODD_USAGE},
+    optional={"error": _ODD, "data": _ODD, "obfuscation": _ODD},
+)
+
+
+@given(answers=st.lists(_ODD_ANSWER, min_size=1, max_size=4), compact=st.booleans())
+@example(answers=[{"choices": [{"delta": {"content": "a"}}, {"delta": "b"}]}], compact=True)
+def test_whatever_json_an_endpoint_answers_is_read(answers: list[object], *, compact: bool) -> None:
+    body = b"".join(_event(answer, compact=compact) for answer in answers) + _DONE
+    plain = json.dumps(answers[0]).encode()
+    for reading in (read_stream(body, ((1, len(body)),)), read_plain(plain, 1)):
+        counts = (reading.usage.prompt_tokens, reading.usage.completion_tokens)
+        assert all(count is None or 0 <= count <= 1_000_000_000 for count in counts)
+        assert isinstance(reading.detail, str)
+
+
+@pytest.mark.parametrize("count", [-1, 2**32 - 1, 1.5, True, "7", None])
+def test_what_can_be_no_number_of_tokens_is_none(count: object) -> None:
+    body = _OUTPUT + _FINISH + _event({"choices": [], "usage": {"completion_tokens": count}}) + _DONE
+    reading = read_stream(body, ((1, len(body)),))
+    assert (reading.trouble, reading.usage.completion_tokens) == (None, None)
 
 
 _CHUNK_WORDS = [b"-6", b"6", b"0", b"0x10", b"1_0", b" ", b";x", b"\r\n", b"abcdef", b"-0"]
