@@ -1,6 +1,7 @@
 """The command line: reads what the user wants, calls what does it, says every error in one sentence."""
 
 import difflib
+import errno
 import io
 import os
 import signal
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from harness.errors import INTERRUPTED, LikewiseError, NothingJudgedError, UsageError
+from harness.errors import INTERRUPTED, LikewiseError, NothingJudgedError, UnwritableError, UsageError
+from harness.open_files import allow_many_open_files
 from harness.writing import whole
 
 if TYPE_CHECKING:
@@ -223,6 +225,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the reference endpoint until Ctrl-C."""
+    allow_many_open_files()
     if fast is not None:
         if faults or dialect != "openai":
             raise UsageError(
@@ -306,15 +309,12 @@ def load(
     from harness.asked import targets_of
     from harness.load.asked import check_consent, load_formats_of, settings_of
 
+    allow_many_open_files()
     if worker:
         from harness.load.engine import work
 
-        work(
-            master_host,
-            master_port,
-            out or _folder_for("worker", None, is_one_of_many=False),
-            dict(os.environ),
-        )
+        folder = out or _folder_for("worker", None, is_one_of_many=False)
+        typer.echo(work(master_host, master_port, folder, dict(os.environ)))
         return
     if master is not None and processes > 1:
         raise UsageError(
@@ -619,6 +619,15 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        full = UnwritableError(
+            "What is printed can't be written: there is no room.", "Make room where it goes."
+        )
+        _tell(full)
+        # the interpreter would try once more to write it
+        os._exit(full.exit_code)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ LikewiseError
 │   ├── CodeChangedError      the code changed while it was being proved
 │   └── MissingExtraError     an optional package that this command needs
 └── NothingJudgedError    exit 3: the endpoint gave nothing to judge
+    └── BrokenGeneratorError  load that ended over a mistake in the code that makes it
 """
 
 INTERRUPTED = 130
@@ -73,3 +74,7 @@ class NothingJudgedError(LikewiseError):
     """The endpoint gave nothing to judge: unreachable, key refused, not an API."""
 
     exit_code = 3
+
+
+class BrokenGeneratorError(NothingJudgedError):
+    """A load run that ended over a mistake in the code that makes the load, not over the endpoint."""

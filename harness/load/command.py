@@ -31,7 +31,7 @@ from harness.errors import INTERRUPTED, NothingJudgedError, UsageError
 from harness.load import load_run
 from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
 from harness.load.asked import LoadSettings
-from harness.load.engine import WORKER_KEY, Made, Master, Progress, given_up_by_ctrl_c, make_alone
+from harness.load.engine import STOPPING, WORKER_KEY, Made, Master, Progress, given_up_by_ctrl_c, make_alone
 from harness.load.job import Job
 from harness.load.live import line
 from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
@@ -327,14 +327,18 @@ def _maker(
         return
     master = Master(settings.workers, settings.bind_host, settings.bind_port, settings.web)
     own: list[subprocess.Popen[bytes]] = []
+    has_ended_well = False
     try:
         if settings.has_own_workers:
             own = [_worker(master.port, folder, key) for _ in range(settings.workers)]
         master.await_workers(lambda: all(child.poll() is None for child in own))
         yield lambda job: master.make(job, partial(tell.progress, job), stop)
+        has_ended_well = True
     finally:
         master.quit()
         for child in own:
+            if not has_ended_well:
+                child.kill()  # one that has not come yet would never hear that it is over
             try:
                 child.wait(5)
             except subprocess.TimeoutExpired:
@@ -347,28 +351,36 @@ def _worker(port: int, folder: Path, key: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  # this project's own command
         _command("load", "--worker", *options),
         env={**os.environ, WORKER_KEY: key},
+        stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+def _command(*arguments: str, first: str = "") -> list[str]:
+    return [sys.executable, "-c", f"{first}from harness.cli import main; main()", *arguments]
+
+
+_END_WITH_PARENT = "from harness.orphan import end_with_parent; end_with_parent(); "
 
 
 @contextmanager
 def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
-    """The first Ctrl-C ends the load, the second one the process."""
+    """The first Ctrl-C or SIGTERM ends the load, the second one the process."""
 
     def on_interrupt() -> None:
         stop.set()
-        handler.cancel()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for handler in handlers:
+            handler.cancel()
+        for number in STOPPING:
+            # gevent would print where a KeyboardInterrupt came
+            signal.signal(number, lambda *_: sys.exit(INTERRUPTED))
 
-    handler = gevent.signal_handler(signal.SIGINT, on_interrupt)
+    handlers = [gevent.signal_handler(number, on_interrupt) for number in STOPPING]
     try:
         yield
     finally:
-        handler.cancel()
+        for handler in handlers:
+            handler.cancel()
 
 
 @contextmanager
@@ -383,7 +395,7 @@ def _started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Targe
         return
     options = ["serve", "--port", "0", "--dialect", target.dialect, "--latency", "ttft=50ms,itl=10ms"]
     child = subprocess.Popen(  # noqa: S603  # this project's own command
-        _command(*options), stdout=subprocess.PIPE, text=True, start_new_session=True
+        _command(*options, first=_END_WITH_PARENT), stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         words = (child.stdout.readline() if child.stdout else "").split()

@@ -136,7 +136,8 @@ class Connection:
 
     def _received(self, reader: "_Reader", connected_ns: int | None, sent_ns: int, ahead_ns: int) -> Received:
         end, detail = reader.ended or (End.CUT, "")
-        self.is_usable = end is End.COMPLETE and reader.head is not None and reader.head.keeps_connection
+        keeps = reader.head is not None and reader.head.keeps_connection and not reader.has_surplus
+        self.is_usable = end is End.COMPLETE and keeps
         has_stamps = self._has_stamps and is_same(ahead_ns, realtime_ahead_ns())
         return Received(
             connected_ns,
@@ -240,6 +241,7 @@ class _Reader:
         "chunks",
         "ended",
         "ended_ns",
+        "has_surplus",
         "head",
         "raw",
         "reads",
@@ -261,6 +263,7 @@ class _Reader:
         self.chunks: Chunks | None = None
         self.ended: tuple[End, str] | None = None
         self.ended_ns = 0
+        self.has_surplus = False
         self._is_chunked = False
         self._has_last_chunk = False
         self._whole_size: int | None = None
@@ -297,6 +300,7 @@ class _Reader:
         elif self._is_chunked:
             self._look_for_last_chunk(self.head.size - 2)
         elif self._whole_size is not None and len(self.raw) >= self._whole_size:
+            self.has_surplus = len(self.raw) > self._whole_size
             self.end(End.COMPLETE, "")
 
     def _look_for_head(self) -> None:

@@ -4,6 +4,7 @@ Importing this module imports Locust, which patches the process for gevent. So i
 nothing but make load, and there before anything that waits on a socket.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -24,19 +25,21 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.clients import isolated_environment
 from harness.errors import LikewiseError, NothingJudgedError, UsageError
-from harness.load.arrivals import ClosedLoop
 from harness.load.clients import LoadClient
 from harness.load.job import NS, Job
 from harness.load.load_run import Worker, check_writable
 from harness.load.metrics import Tally
 from harness.load.record import RequestRecord
 from harness.load.record_log import forget
-from harness.load.session import Session, Share
+from harness.load.session import Session, Share, until_killed
 from harness.target import PLACEHOLDER_KEY, key_of
 
-_JOB, _READY, _BEGIN, _TALLY, _DONE = (
-    f"likewise_{name}" for name in ("job", "ready", "begin", "tally", "done")
+_LISTENING, _JOB, _READY, _BEGIN, _TALLY, _DONE = (
+    f"likewise_{name}" for name in ("listening", "job", "ready", "begin", "tally", "done")
 )
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""What asks a process to end: Ctrl-C, and whatever runs it."""
+
 WORKER_KEY = "LIKEWISE_WORKER_KEY"
 """The variable in which workers on the master's own machine get the key that it has resolved."""
 
@@ -49,6 +52,9 @@ _READY_S = 300
 
 _SILENCE_S = 10
 """How long a worker may be silent before it counts as dead."""
+
+_FINISH_S = 60
+"""How long workers may take to read what they have taken, once the load is over."""
 
 
 class LoadEnvironment(Environment):
@@ -75,7 +81,7 @@ class LoadUser(User):
         session: Session | None = self.environment.likewise_session
         if session is not None and not session.is_open:
             self.client = session.open_client()
-            session.await_turn(_users(session.job))
+            session.await_turn()
 
     def on_stop(self) -> None:
         """Close it."""
@@ -90,9 +96,10 @@ class LoadUser(User):
         if session is None:
             raise StopUser
         if session.is_open:
-            session.dispatch()
+            session.guard(session.dispatch)
         else:
-            session.ask_on(self.client)
+            session.guard(session.ask_on, self.client)
+        until_killed()
 
 
 def fire(environment: Any, record: RequestRecord, operation: str) -> None:
@@ -140,15 +147,15 @@ def make_alone(
     job: Job, key: str, folder: Path, on_progress: OnProgress, stop: Event, web: int | None
 ) -> Made:
     """Make the load of a job in this process; ends early, with what there is, once `stop` is set."""
+    _hush_locust()
     environment = LoadEnvironment(user_classes=[LoadUser], host=job.base_url)
     runner = environment.create_local_runner()
     with _page(environment, web):
         session = Session(job, key, Share(), folder, _told_to(environment, job))
         environment.likewise_session = session
-        session.prepare(_users(job))
+        session.prepare()
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
-        users = _users(job)
-        runner.start(users, spawn_rate=max(users, 1))
+        runner.start(job.users, spawn_rate=job.users)
         on_progress(Progress(session.elapsed_s, 0, 1, session.tally))
         while not session.is_over.is_set() and not stop.is_set() and not session.is_at_deadline:
             gevent.wait([session.is_over, stop], timeout=1, count=1)
@@ -163,7 +170,7 @@ def _ended(session: Session, runner: Any, *, is_complete: bool) -> Made:
     finally:
         runner.quit()
     workers = [Worker("1", _requests(session.tally))]
-    users = None if session.is_open else _users(session.job)
+    users = None if session.is_open else session.job.users
     return Made(session.tally, users, workers, cpu_share, is_complete, ended_s)
 
 
@@ -171,9 +178,9 @@ def _requests(tally: Tally) -> int:
     return sum(tally.outcomes.values()) + tally.outside
 
 
-def _users(job: Job) -> int:
-    schedule = job.schedule
-    return schedule.users if isinstance(schedule, ClosedLoop) else 1
+def _hush_locust() -> None:
+    """Keep Locust's log from the terminal: what is wrong with a run stands in its report."""
+    logging.getLogger("locust").setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -194,15 +201,17 @@ def _page(environment: Any, port: int | None) -> Iterator[None]:
 
 @contextmanager
 def given_up_by_ctrl_c() -> Iterator[None]:
-    """While there is nothing to keep, Ctrl-C ends everything at once.
+    """While there is nothing to keep, Ctrl-C or SIGTERM ends everything at once.
 
     Left to itself, gevent would print when and where it came.
     """
-    handler = gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
+    here = gevent.getcurrent()
+    handlers = [gevent.signal_handler(number, gevent.kill, here, KeyboardInterrupt) for number in STOPPING]
     try:
         yield
     finally:
-        handler.cancel()
+        for handler in handlers:
+            handler.cancel()
 
 
 # --- the master ---
@@ -230,12 +239,20 @@ class Master:
     def __init__(self, workers: int, host: str, port: int, web: int | None) -> None:
         """Listen for workers; raises UsageError where that can't be done."""
         _check_port(host, port, "--master-port")
+        _hush_locust()
         self._environment = LoadEnvironment(user_classes=[LoadUser])
         self._runner: MasterRunner = self._environment.create_master_runner(host, port)
         self._workers = workers
+        self._listening: set[str] = set()
         self._parts: dict[str, _Part] = {}
         self._error = ""
-        for message, listener in ((_READY, self._on_ready), (_TALLY, self._on_tally), (_DONE, self._on_done)):
+        listeners = {
+            _LISTENING: self._on_listening,
+            _READY: self._on_ready,
+            _TALLY: self._on_tally,
+            _DONE: self._on_done,
+        }
+        for message, listener in listeners.items():
             self._runner.register_message(message, listener)
         self._environment.events.worker_connect.add_listener(self._on_connect)  # type: ignore[no-untyped-call]  # Locust's
         self._page = ExitStack()
@@ -249,17 +266,22 @@ class Master:
     def await_workers(self, are_alive: Callable[[], bool]) -> None:
         """Wait until all workers are there; raises NothingJudgedError when they don't come."""
         until_s = time.monotonic() + _CONNECT_S
-        while len(self._runner.clients.ready) < self._workers:
+        while len(self._ready) < self._workers:
             if time.monotonic() > until_s or not are_alive():
                 raise NothingJudgedError(
-                    f"Only {len(self._runner.clients.ready)} of {self._workers} workers came.",
+                    f"Only {len(self._ready)} of {self._workers} workers came.",
                     "Start each with `likewise load --worker --master-host` and this machine's address.",
                 )
             gevent.sleep(0.05)
 
+    @property
+    def _ready(self) -> list[str]:
+        """The workers that may be sent a job; to one that has just connected it would be lost."""
+        return sorted(client.id for client in self._runner.clients.ready if client.id in self._listening)
+
     def make(self, job: Job, on_progress: OnProgress, stop: Event) -> Made:
         """Make the load of a job; a worker that dies on the way leaves what it had told."""
-        ids = sorted(client.id for client in self._runner.clients.ready)[: self._workers]
+        ids = self._ready[: self._workers]
         for surplus in [client_id for client_id in self._runner.clients if client_id not in ids]:
             self._send_home(surplus)
         self._parts = {client_id: _Part(index) for index, client_id in enumerate(ids)}
@@ -274,7 +296,7 @@ class Master:
             part.heard_ns = time.monotonic_ns()
             self._runner.send_message(_BEGIN, {"in_s": _HEAD_START_S}, client_id)
         self._environment.host = job.base_url
-        users = len(ids) if job.is_open else _users(job)
+        users = len(ids) if job.is_open else job.users
         self._runner.start(users, spawn_rate=users)
         # Without it, Locust moves no user when a worker comes or goes: each worker has its own share to ask.
         self._runner._users_dispatcher = None  # Locust has no other way to say so
@@ -288,7 +310,7 @@ class Master:
         ended_s = (time.monotonic_ns() - began_ns) / NS
         is_complete = self._all(lambda part: part.is_done and not part.has_died)
         self._runner.stop()
-        self._wait_for(lambda part: part.is_done, 5, Event())
+        self._wait_for(lambda part: part.is_done, _FINISH_S, Event())
         self._refuse_trouble()
         parts = self._parts.values()
         workers = [
@@ -317,6 +339,9 @@ class Master:
         """End the workers and the page."""
         self._page.close()
         self._runner.quit()
+
+    def _on_listening(self, msg: Any, **_: object) -> None:
+        self._listening.add(msg.node_id)
 
     def _on_ready(self, msg: Any, **_: object) -> None:
         self._error = self._error or msg.data["error"]
@@ -382,9 +407,13 @@ def _check_port(host: str, port: int, option: str) -> None:
 
 
 @given_up_by_ctrl_c()
-def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None:
-    """Do what the master says until it says no more; raises NothingJudgedError where there is none."""
+def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> str:
+    """Do what the master says until it says no more, and say what that was.
+
+    Raises NothingJudgedError where there is no master.
+    """
     check_writable(folder)
+    _hush_locust()
     _await_master(host, port)
     # A master that listens and does not answer would be asked for five minutes.
     runners.CONNECT_RETRY_COUNT = _CONNECT_S // runners.CONNECT_TIMEOUT
@@ -396,24 +425,18 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
     sessions: list[Session] = []
 
     def on_job(msg: Any, **_: object) -> None:
-        job = Job.from_json(msg.data["job"])
+        error = ""
         try:
-            key = environ.get(WORKER_KEY) or _key(job, environ)
-            if not sessions and environ.get(WORKER_KEY) is None:
-                # a folder of its own, and not that of the master, who has seen to it
-                forget(folder)
-        except LikewiseError as error:
-            runner.send_message(_READY, {"error": error.happened})
-            return
-        part = Share(msg.data["worker"], msg.data["workers"])
-        session = Session(job, key, part, folder, _told_to(environment, job))
-        session.prepare(_users(job))
-        environment.likewise_session = session
-        sessions[:] = [session]
-        runner.send_message(_READY, {"error": ""})
+            session = _session(environment, msg.data, folder, environ, is_first=not sessions)
+            session.prepare()
+            environment.likewise_session = session
+            sessions.append(session)
+        except LikewiseError as trouble:
+            error = trouble.happened
+        runner.send_message(_READY, {"error": error})
 
     def on_begin(msg: Any, **_: object) -> None:
-        (session,) = sessions
+        session = sessions[-1]
         session.begin(time.monotonic_ns() + round(msg.data["in_s"] * NS))
         gevent.spawn(_report, runner, session)
 
@@ -424,10 +447,39 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> None
     runner.register_message(_JOB, on_job)
     runner.register_message(_BEGIN, on_begin)
     environment.events.test_stop.add_listener(on_stop)  # type: ignore[no-untyped-call]  # Locust's
+    runner.send_message(_LISTENING)
     if WORKER_KEY in environ:
         gevent.spawn(_end_with, os.getppid(), runner)
     with isolated_environment():
         runner.greenlet.join()
+    if not sessions:
+        return "The master had workers enough, and nothing for this one to do."
+    requests = sum(_requests(session.tally) for session in sessions)
+    return f"{requests:,} requests made; the master has their figures, and {folder} the requests."
+
+
+def _session(
+    environment: LoadEnvironment,
+    sent: Mapping[str, Any],
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    is_first: bool,
+) -> Session:
+    """The part of the master's job that falls to this worker; raises LikewiseError where it can't be."""
+    try:
+        job = Job.from_json(sent["job"])
+    except (KeyError, TypeError, ValueError):
+        raise NothingJudgedError(
+            "It can't read the job, which a likewise of another version has sent.",
+            "Install the same version everywhere.",
+        ) from None
+    key = environ.get(WORKER_KEY) or _key(job, environ)
+    if is_first and environ.get(WORKER_KEY) is None:
+        # a folder of its own, and not that of the master, who has seen to it
+        forget(folder)
+    part = Share(sent["worker"], sent["workers"])
+    return Session(job, key, part, folder, _told_to(environment, job))
 
 
 def _end_with(master_pid: int, runner: WorkerRunner) -> None:
@@ -470,12 +522,21 @@ def _report(runner: WorkerRunner, session: Session) -> None:
     """Tell the master each second how it stands, and at the end what came of it."""
     while not session.is_over.wait(1) and not session.is_at_deadline:
         runner.send_message(_TALLY, _told(session))
-    told, error = _told(session), ""
+    at_end = _told(session)
+    finishing = gevent.spawn(_trouble_in_finishing, session)
+    while not finishing.ready():
+        runner.send_message(_TALLY, _told(session))
+        finishing.join(1)
+    error = finishing.get()
+    runner.send_message(_DONE, {**at_end, "tally": session.tally.to_json(), "error": error})
+
+
+def _trouble_in_finishing(session: Session) -> str:
     try:
         session.finish()
     except LikewiseError as trouble:
-        error = trouble.happened
-    runner.send_message(_DONE, {**told, "tally": session.tally.to_json(), "error": error})
+        return trouble.happened
+    return ""
 
 
 def _told(session: Session) -> dict[str, Any]:

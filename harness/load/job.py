@@ -11,6 +11,7 @@ from harness.load.objectives import Objective, parse_objectives
 from harness.load.workload import Workload, parse_workload
 from harness.scenario import Mode
 from harness.target import Target, Waiver
+from harness.wire.limits import Limits
 
 NS = 1_000_000_000
 
@@ -75,6 +76,12 @@ class Job:
         return not isinstance(self.schedule, ClosedLoop)
 
     @property
+    def users(self) -> int:
+        """How many users ask: those of a closed loop, or the one that keeps the schedule of an open loop."""
+        schedule = self.schedule
+        return schedule.users if isinstance(schedule, ClosedLoop) else 1
+
+    @property
     def workload(self) -> Workload:
         """What is asked."""
         return parse_workload(self.workload_name, self.workload_source)
@@ -83,6 +90,12 @@ class Job:
     def wanted(self) -> tuple[Objective, ...]:
         """What a request has to keep to count as good."""
         return parse_objectives(self.objectives)
+
+    @property
+    def limits(self) -> Limits:
+        """What one request may take."""
+        usual = Limits()
+        return Limits(min(usual.connect_s, self.timeout_s), silence_s=self.timeout_s, total_s=self.timeout_s)
 
     @property
     def endpoint_target(self) -> Target:

@@ -12,7 +12,6 @@ from harness.load.job import Job
 from harness.load.received import Due
 from harness.load.record import Outcome, RequestRecord
 from harness.target import Target
-from harness.wire.limits import Limits
 
 _PROBE_ORDINAL = -1
 
@@ -28,8 +27,7 @@ def is_loopback(base_url: str) -> bool:
 
 def probe(job: Job, target: Target, key: str) -> None:
     """Ask once; raises NothingJudgedError, as no load goes to a target that fails one request."""
-    limits = Limits(silence_s=job.timeout_s, total_s=job.timeout_s)
-    endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, limits)
+    endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, job.limits)
     client = clients()[job.client](endpoint)()
     request = job.workload.request(f"{job.run_id}-probe-{os.getpid()}", job.seed, 0)
     try:

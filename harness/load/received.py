@@ -180,7 +180,8 @@ def _body(received: Received, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
         return b"", ()
     raw_reads = [(at_ns, size) for at_ns, (_, _, size) in zip(arrived, received.reads, strict=True)]
     if not head.is_chunked:
-        whole = Chunks([raw[head.size :]], [len(raw)], is_whole=True)
+        end = len(raw) if head.length is None else min(len(raw), head.size + head.length)
+        whole = Chunks([raw[head.size : end]], [end], is_whole=True)
         return whole.parts[0], body_pieces(whole, raw_reads)
     try:
         chunks = received.chunks or dechunked(raw, head.size)

@@ -17,7 +17,7 @@ from gevent.pool import Group
 
 from harness.clients import Connection as Endpoint
 from harness.dialect import waivers_of
-from harness.errors import UsageError
+from harness.errors import BrokenGeneratorError, LikewiseError, UsageError
 from harness.load.arrival_clock import stamping
 from harness.load.arrivals import ClosedLoop, arrivals, share
 from harness.load.clients import LoadClient, OpenClient, clients
@@ -28,7 +28,6 @@ from harness.load.received import Due, Taken
 from harness.load.record import Outcome, RequestRecord, encode
 from harness.load.record_log import append, path_of
 from harness.load.workload import Workload
-from harness.wire.limits import Limits
 from harness.writing import writing
 
 _BATCH = 50
@@ -79,7 +78,7 @@ class Intake:
     has_more: Event = field(default_factory=Event)
     has_too_many: Event = field(default_factory=Event)
     is_ending: Event = field(default_factory=Event)
-    trouble: UsageError | None = None
+    trouble: LikewiseError | None = None
 
     def put(self, taken: Taken) -> None:
         """Keep what has been taken for later."""
@@ -124,9 +123,10 @@ class Intake:
             self.write()
 
     def finish(self) -> None:
-        """Read, count and write all that is left; raises UsageError where records could not be written."""
+        """Read, count and write all that is left; raises what the run has ended over."""
         while self.waiting:
             self._read(self.waiting.popleft())
+            gevent.sleep(0)  # a worker tells its master meanwhile that it is alive
         self.count()
         self.write()
         if self.trouble is not None:
@@ -153,9 +153,13 @@ class Intake:
         if not lines or self.trouble is not None:
             return
         path = path_of(self.folder, self.share.worker)
-        self.trouble = gevent.get_hub().threadpool.apply(_written, (path, b"".join(lines)))
-        if self.trouble is not None:
-            self.is_over.set()
+        if trouble := gevent.get_hub().threadpool.apply(_written, (path, b"".join(lines))):
+            self.break_off(trouble)
+
+    def break_off(self, trouble: LikewiseError) -> None:
+        """End the run over trouble; the first is what its user is told."""
+        self.trouble = self.trouble or trouble
+        self.is_over.set()
 
     def _read(self, taken: Taken) -> None:
         answered = taken.answered()
@@ -195,8 +199,7 @@ class Session:
         self.share = share_
         self.in_flight = 0
         self.is_over = Event()
-        limits = Limits(silence_s=job.timeout_s, total_s=job.timeout_s)
-        endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, limits)
+        endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, job.limits)
         self._open: OpenClient = clients()[job.client](endpoint)
         self._workload: Workload = job.workload
         judge = Judge((*waivers_of(job.dialect), *job.waivers)) if job.is_judged else None
@@ -243,15 +246,32 @@ class Session:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        self._readers.spawn(self._intake.read_when_idle)
-        self._readers.spawn(self._intake.read_the_overdue)
-        self._writer = gevent.spawn(self._intake.write_each_second)
+        self._readers.spawn(self.guard, self._intake.read_when_idle)
+        self._readers.spawn(self.guard, self._intake.read_the_overdue)
+        self._writer = gevent.spawn(self.guard, self._intake.write_each_second)
+        if not self.is_open and not self.share.of(self.job.users):
+            self._is_stopped = True
+            self._end_if_over()
+
+    def guard(self, make_load: Callable[..., object], *arguments: object) -> None:
+        """Do a part of making the load; a mistake in it ends the run: Locust would try it again for ever."""
+        try:
+            make_load(*arguments)
+        except LikewiseError as trouble:
+            self._intake.break_off(trouble)
+        except Exception as error:  # noqa: BLE001  # whatever it is, its user is told in a sentence
+            self._intake.break_off(
+                BrokenGeneratorError(
+                    f"The load generator failed: {type(error).__name__}: {error}.",
+                    "Report it with the command, as this is a mistake of likewise's own.",
+                )
+            )
 
     def finish(self) -> None:
         """End, with everything counted and written; connections are closed.
 
         At the deadline, what waits or is in flight has timed out; before it, somebody has ended the run, and
-        nothing is known of these. Raises UsageError where records could not be written.
+        nothing is known of these. Raises what the run has ended over, such as records that can't be written.
         """
         self._is_stopped = True
         if self.is_at_deadline:
@@ -289,12 +309,12 @@ class Session:
                 worker=due.worker,
             )
 
-    def prepare(self, users: int) -> None:
-        """Open the clients of this process's part of so many users: an SDK takes its time to build one.
+    def prepare(self) -> None:
+        """Open the clients of this process's part of the users: an SDK takes its time to build one.
 
         An open loop has as many as may be in flight, up to `_OPENED_AHEAD`, and opens more as it needs them.
         """
-        wanted = self.share.of(users)
+        wanted = self.share.of(self.job.users)
         if self.is_open:
             wanted = _OPENED_AHEAD if self._cap is None else min(self._cap, _OPENED_AHEAD)
         for _ in range(wanted):
@@ -307,15 +327,16 @@ class Session:
         """A client for a user of its own."""
         return self._idle.pop() if self._idle else self._open()
 
-    def await_turn(self, users: int) -> None:
-        """Wait until the next of so many users of a closed loop is to begin.
+    def await_turn(self) -> None:
+        """Wait until the next of the users of a closed loop is to begin.
 
         All have begun when half of the warm-up is over. Users that begin together go on in step, and have
         endpoint and generator idle and overrun by turns.
         """
         number = self.share.worker + self._begun * self.share.workers
         self._begun += 1
-        self._sleep_until(self.tally.started_ns + round(self.job.warm_up_s / 2 * NS * number / users))
+        behind_ns = round(self.job.warm_up_s / 2 * NS * number / self.job.users)
+        self._sleep_until(self.tally.started_ns + behind_ns)
 
     def ask_on(self, client: LoadClient) -> None:
         """Ask one request of a closed loop after another; once the time is up, wait for the end."""
@@ -331,7 +352,6 @@ class Session:
             gevent.sleep(0)  # a connection that is refused at once would hold the loop
         self._is_stopped = True
         self._end_if_over()
-        _until_killed()
 
     # --- open loop ---
 
@@ -360,10 +380,9 @@ class Session:
                 self._queue.append(replace(due, woke_ns=time.monotonic_ns()))
             else:
                 self.in_flight += 1
-                self._serving.spawn(self._serve, due)
+                self._serving.spawn(self.guard, self._serve, due)
         self._is_stopped = True
         self._end_if_over()
-        _until_killed()
 
     def _serve(self, due: Due) -> None:
         """Ask a request, and those that wait for its slot, one after another."""
@@ -394,6 +413,6 @@ class Session:
             gevent.sleep(min(left_ns / NS, 0.2))
 
 
-def _until_killed() -> None:
+def until_killed() -> None:
     """Do nothing more: a user of Locust's that returned would be asked to go on."""
     Event().wait()

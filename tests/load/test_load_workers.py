@@ -81,7 +81,8 @@ def test_a_master_has_workers_make_its_load_and_they_forget_what_they_made_befor
     code, _, err = load(fast, tmp_path / "run", *asked)
     assert (code, err) == (expected(tmp_path / "run", 0), "")
     assert told(tmp_path / "run")["clients"][0]["outcomes"] == {"ok": 20}
-    assert ended(worker) == (0, "", "")
+    said = "20 requests made; the master has their figures, and worker the requests.\n"
+    assert ended(worker) == (0, said, "")
     assert [record.ordinal for record in records_of(tmp_path / "worker")] == list(range(20))
 
 
@@ -92,7 +93,8 @@ def test_a_worker_too_many_is_sent_home(fast: str, free_port: str, tmp_path: Pat
     wanted = start(*worker, "wanted", cwd=tmp_path)
     wait_for(lambda: any(read(tmp_path / "wanted")))
     surplus = start(*worker, "surplus", cwd=tmp_path)
-    assert ended(surplus)[1:] == ("", "")
+    said = "The master had workers enough, and nothing for this one to do.\n"
+    assert ended(surplus)[1:] == (said, "")
     master.send_signal(signal.SIGINT)
     assert (ended(master)[2], ended(wanted)[2]) == ("", "")
     records = records_of(tmp_path / "wanted")
