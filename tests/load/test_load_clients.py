@@ -259,6 +259,20 @@ def test_what_looks_like_a_last_chunk_within_a_text_ends_nothing() -> None:
     assert (record.outcome, len(record.arrivals_ns)) == (Outcome.OK, 2)
 
 
+def test_what_comes_behind_a_body_is_none_of_it_and_ends_its_connection() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_EVENTS) + _EVENTS
+    junk = b'data: {"error":{"message":"not for you"}}\n\n'
+
+    def says_too_much(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(answer + junk)
+        connection.recv(1)
+
+    with server(says_too_much) as base_url:
+        records = _ask(base_url, "raw", times=2)
+    assert [record.outcome for record in records] == [Outcome.OK, Outcome.OK]
+    assert all(record.connected_ns is not None for record in records)
+
+
 _PLAIN = orjson.dumps(
     {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]}
 )

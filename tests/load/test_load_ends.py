@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from harness.endpoint.fast import FastSettings, running
 from harness.load.record_log import read
-from tests.load.commands import ended, records_of, start, start_load, told, wait_for
+from tests.load.commands import SHORT, ended, records_of, start, start_load, told, wait_for
 from tests.servers import server
 
 
@@ -59,6 +60,52 @@ def test_ctrl_c_keeps_what_was_measured(fast: str, tmp_path: Path) -> None:
     assert not run["is_complete"]
     assert run["clients"][0]["requests"] == len(records_of(folder)) > 0
     assert [verdict["is_met"] for verdict in run["objectives"]] == [True]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_what_runs_a_load_run_may_end_it_and_has_its_reports(
+    processes: str, fast: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    child = start_load(fast, folder, "--arrivals", "users:2", "--duration", "60", "--processes", processes)
+    wait_for(lambda: any(read(folder)))
+    child.send_signal(signal.SIGTERM)
+    code, _, err = ended(child)
+    assert (code, err) == (130, "")
+    assert told(folder)["clients"][0]["requests"] == len(records_of(folder)) > 0
+    assert (folder / "summary.md").exists()
+
+
+def test_the_reference_endpoint_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    child = start("load", "--arrivals", "users:1", "--duration", "60", "--out", "run", cwd=tmp_path)
+    wait_for(lambda: any(read(folder)))
+    endpoints = psutil.Process(child.pid).children(recursive=True)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    _, alive = psutil.wait_procs(endpoints, timeout=30)
+    assert endpoints
+    assert alive == []
+
+
+@pytest.mark.parametrize("arrivals", ["users:2", "constant:50"])
+def test_a_mistake_of_the_generators_own_ends_the_run_in_a_sentence(
+    arrivals: str, fast: str, tmp_path: Path
+) -> None:
+    """Locust alone would try again for ever, with a traceback each time."""
+    code = (
+        "import gevent.monkey; gevent.monkey.patch_all(); from harness.load.workload import Workload; "
+        "ask = Workload.request; "
+        "Workload.request = lambda *a, **k: ask(*a, **k) if a[3] < 3 else {}['mistake']; "
+        "from harness.cli import main; main()"
+    )
+    target = ("--base-url", fast, "--model", "standin-fast", "--out", str(tmp_path / "run"))
+    asked = ("--arrivals", arrivals, "--duration", "60")
+    child = start("load", *target, *SHORT, *asked, cwd=tmp_path, command=(sys.executable, "-c", code))
+    exit_code, out, err = ended(child)
+    assert (exit_code, out) == (3, "")
+    assert err.startswith("Error: The load generator failed: KeyError: 'mistake'.")
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("client", ["raw", "openai"])

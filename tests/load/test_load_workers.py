@@ -60,6 +60,16 @@ def test_two_processes_share_one_schedule_and_their_figures_are_those_of_one(tmp
     assert client["conformance"]["deviations"] == {}
 
 
+def test_a_worker_without_a_user_ends_with_the_run(fast: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    asked = ("--arrivals", "users:1", "--duration", "1.5", "--processes", "2")
+    code, _, err = load(fast, folder, *asked)
+    assert (code, err) == (expected(folder, 0), "")
+    run = told(folder)
+    assert run["is_complete"]
+    assert min(worker["requests"] for worker in run["workers"]) == 0
+
+
 def test_workers_tell_of_what_has_no_answer_too(tmp_path: Path) -> None:
     with running(FastSettings(tokens=2, first_token_ms=1000)) as base_url:
         arguments = ("--arrivals", "constant:10", "--cap", "2", "--duration", "1.5", "--timeout", "1.2")
