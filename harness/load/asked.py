@@ -61,6 +61,11 @@ class LoadSettings:
                 f"Of {self.duration_s:g} s, warm-up and cool-down leave nothing to measure.",
                 "Give a longer --duration, or shorter --warm-up and --cool-down.",
             )
+        if self.cap is not None and self.cap < self.workers:
+            raise UsageError(
+                f"{self.workers} workers can't share a cap of {self.cap}: each has to ask something.",
+                "Give a --cap of at least the number of workers.",
+            )
         if unknown := [name for name in self.clients if name not in client_names()]:
             raise UsageError(
                 f"There is no client {unknown[0]!r} for load.", f"Choose from {', '.join(client_names())}."

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness import __version__
+from harness import __version__, orphan
 from harness.check import now, started
 from harness.clients import Connection as Endpoint
 from harness.clients import isolated_environment
@@ -360,7 +360,7 @@ def _command(*arguments: str, first: str = "") -> list[str]:
     return [sys.executable, "-c", f"{first}from harness.cli import main; main()", *arguments]
 
 
-_END_WITH_PARENT = "from harness.orphan import end_with_parent; end_with_parent(); "
+_END_WITH_PARENT = f"import {orphan.__name__}; {orphan.__name__}.{orphan.end_with_parent.__name__}(); "
 
 
 @contextmanager

@@ -9,6 +9,7 @@ are also what goodput asks of each single request: there, their percentile does 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from harness.errors import UsageError
@@ -55,7 +56,9 @@ class Objective:
 
     def __str__(self) -> str:
         name = f"{self.figure}.{self.statistic}" if self.statistic else self.figure
-        return f"{name}{self.comparison}{self.limit:g}{self.unit}"
+        # as many digits as the limit has: workers get it as text, and read it again
+        limit = f"{Decimal(repr(self.limit)).normalize():f}"
+        return f"{name}{self.comparison}{limit}{self.unit}"
 
     def is_met_by(self, value: float) -> bool:
         """Whether a value in the objective's unit keeps it."""

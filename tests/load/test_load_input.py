@@ -69,6 +69,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (("--find-max", "errors<1%", "--clients", "raw,openai"), "goes by one client"),
         (("--cap", "4", "--arrivals", "users:8"), "have no cap"),
         (("--cap", "0"), "--cap"),
+        (("--cap", "1", "--arrivals", "constant:9", "--processes", "2"), "can't share a cap of 1"),
         (("--clients", "curl"), "curl"),
         (("--mode", "plain,stream"), "has one mode"),
         (("--mode", "loud"), "loud"),

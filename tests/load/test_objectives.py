@@ -22,6 +22,8 @@ from tests.load.runs import figures_of, some_records
         ("goodput>99%", Objective("goodput", "", ">", 99, "%")),
         ("goodput>10/s", Objective("goodput", "", ">", 10, "/s")),
         ("tokens>1000/s", Objective("tokens", "", ">", 1000, "/s")),
+        ("tokens>12345678/s", Objective("tokens", "", ">", 12_345_678, "/s")),
+        ("errors<0.00001234567%", Objective("errors", "", "<", 0.00001234567, "%")),
     ],
 )
 def test_an_objective_is_read(text: str, objective: Objective) -> None:
