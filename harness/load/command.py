@@ -16,7 +16,6 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-import gevent
 import locust  # noqa: F401  # it patches the process, which has to come before what imports ssl
 from gevent.event import Event
 from rich.console import Console
@@ -31,7 +30,16 @@ from harness.errors import INTERRUPTED, NothingJudgedError, UsageError
 from harness.load import load_run
 from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
 from harness.load.asked import LoadSettings
-from harness.load.engine import STOPPING, WORKER_KEY, Made, Master, Progress, given_up_by_ctrl_c, make_alone
+from harness.load.engine import (
+    STOPPING,
+    WORKER_KEY,
+    Made,
+    Master,
+    Progress,
+    called_on_stopping,
+    given_up_by_ctrl_c,
+    make_alone,
+)
 from harness.load.job import Job
 from harness.load.live import line
 from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
@@ -369,18 +377,14 @@ def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
 
     def on_interrupt() -> None:
         stop.set()
-        for handler in handlers:
-            handler.cancel()
+        first.close()
         for number in STOPPING:
             # gevent would print where a KeyboardInterrupt came
             signal.signal(number, lambda *_: sys.exit(INTERRUPTED))
 
-    handlers = [gevent.signal_handler(number, on_interrupt) for number in STOPPING]
-    try:
+    with ExitStack() as first:
+        first.enter_context(called_on_stopping(on_interrupt))
         yield
-    finally:
-        for handler in handlers:
-            handler.cancel()
 
 
 @contextmanager

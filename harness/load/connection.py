@@ -136,8 +136,7 @@ class Connection:
 
     def _received(self, reader: "_Reader", connected_ns: int | None, sent_ns: int, ahead_ns: int) -> Received:
         end, detail = reader.ended or (End.CUT, "")
-        keeps = reader.head is not None and reader.head.keeps_connection and not reader.has_surplus
-        self.is_usable = end is End.COMPLETE and keeps
+        self.is_usable = end is End.COMPLETE and reader.keeps_connection
         has_stamps = self._has_stamps and is_same(ahead_ns, realtime_ahead_ns())
         return Received(
             connected_ns,
@@ -237,11 +236,9 @@ class _Reader:
         "_has_last_chunk",
         "_is_chunked",
         "_receive",
-        "_whole_size",
         "chunks",
         "ended",
         "ended_ns",
-        "has_surplus",
         "head",
         "raw",
         "reads",
@@ -263,10 +260,14 @@ class _Reader:
         self.chunks: Chunks | None = None
         self.ended: tuple[End, str] | None = None
         self.ended_ns = 0
-        self.has_surplus = False
         self._is_chunked = False
         self._has_last_chunk = False
-        self._whole_size: int | None = None
+
+    @property
+    def keeps_connection(self) -> bool:
+        """Whether another request may go this way: the server keeps it open, and said no more than this."""
+        head = self.head
+        return head is not None and head.keeps_connection and head.answer_size in (None, len(self.raw))
 
     def readable(self) -> None:
         """Called by the hub whenever there is something to read."""
@@ -299,8 +300,7 @@ class _Reader:
             self._look_for_head()
         elif self._is_chunked:
             self._look_for_last_chunk(self.head.size - 2)
-        elif self._whole_size is not None and len(self.raw) >= self._whole_size:
-            self.has_surplus = len(self.raw) > self._whole_size
+        elif self.head.answer_size is not None and len(self.raw) >= self.head.answer_size:
             self.end(End.COMPLETE, "")
 
     def _look_for_head(self) -> None:
@@ -311,10 +311,7 @@ class _Reader:
             return
         if self.head is None:
             return
-        if self.head.is_chunked:
-            self._is_chunked = True
-        elif self.head.length is not None:
-            self._whole_size = self.head.size + self.head.length
+        self._is_chunked = self.head.is_chunked
         self._look_for_end()
 
     def _look_for_last_chunk(self, start: int) -> None:
@@ -333,7 +330,7 @@ class _Reader:
     def _end_of_connection(self) -> None:
         if self.head is None:
             self.end(End.CUT, "the connection ended before the answer began")
-        elif not self._is_chunked and self._whole_size is None:
+        elif not self._is_chunked and self.head.answer_size is None:
             self.end(End.COMPLETE, "")
         else:
             self.end(End.CUT, "the connection ended before the body did")
@@ -346,7 +343,8 @@ def _connected(origin: Origin, connect_s: float) -> Any:
         try:
             sock = _Socket(family, kind, protocol)
         except OSError as error:
-            raise UnreachableError(error.strerror or str(error)) from None
+            reason = error.strerror or str(error)
+            continue
         try:
             sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

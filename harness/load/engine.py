@@ -31,7 +31,8 @@ from harness.load.load_run import Worker, check_writable
 from harness.load.metrics import Tally
 from harness.load.record import RequestRecord
 from harness.load.record_log import forget
-from harness.load.session import Session, Share, until_killed
+from harness.load.session import Session, Share
+from harness.orphan import await_end_of
 from harness.target import PLACEHOLDER_KEY, key_of
 
 _LISTENING, _JOB, _READY, _BEGIN, _TALLY, _DONE = (
@@ -99,7 +100,12 @@ class LoadUser(User):
             session.guard(session.dispatch)
         else:
             session.guard(session.ask_on, self.client)
-        until_killed()
+        _until_killed()
+
+
+def _until_killed() -> None:
+    """Do nothing more: a user of Locust's that returned would be asked to go on."""
+    Event().wait()
 
 
 def fire(environment: Any, record: RequestRecord, operation: str) -> None:
@@ -200,18 +206,24 @@ def _page(environment: Any, port: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def given_up_by_ctrl_c() -> Iterator[None]:
-    """While there is nothing to keep, Ctrl-C or SIGTERM ends everything at once.
-
-    Left to itself, gevent would print when and where it came.
-    """
-    here = gevent.getcurrent()
-    handlers = [gevent.signal_handler(number, gevent.kill, here, KeyboardInterrupt) for number in STOPPING]
+def called_on_stopping(react: Callable[..., object], *arguments: object) -> Iterator[None]:
+    """Have something called, between greenlets, when this process is asked to end."""
+    handlers = [gevent.signal_handler(number, react, *arguments) for number in STOPPING]
     try:
         yield
     finally:
         for handler in handlers:
             handler.cancel()
+
+
+@contextmanager
+def given_up_by_ctrl_c() -> Iterator[None]:
+    """While there is nothing to keep, Ctrl-C or SIGTERM ends everything at once.
+
+    Left to itself, gevent would print when and where it came.
+    """
+    with called_on_stopping(gevent.kill, gevent.getcurrent(), KeyboardInterrupt):
+        yield
 
 
 # --- the master ---
@@ -484,8 +496,7 @@ def _session(
 
 def _end_with(master_pid: int, runner: WorkerRunner) -> None:
     """End when the master that has started this process is killed: Locust would go on for a minute."""
-    while os.getppid() == master_pid:
-        gevent.sleep(1)
+    await_end_of(master_pid)
     runner.quit()
 
 
@@ -524,11 +535,9 @@ def _report(runner: WorkerRunner, session: Session) -> None:
         runner.send_message(_TALLY, _told(session))
     at_end = _told(session)
     finishing = gevent.spawn(_trouble_in_finishing, session)
-    while not finishing.ready():
-        runner.send_message(_TALLY, _told(session))
-        finishing.join(1)
-    error = finishing.get()
-    runner.send_message(_DONE, {**at_end, "tally": session.tally.to_json(), "error": error})
+    while not gevent.wait([finishing], timeout=1):
+        runner.send_message(_TALLY, at_end)
+    runner.send_message(_DONE, {**at_end, "tally": session.tally.to_json(), "error": finishing.get()})
 
 
 def _trouble_in_finishing(session: Session) -> str:

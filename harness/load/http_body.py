@@ -40,6 +40,11 @@ class Head:
     length: int | None
     keeps_connection: bool
 
+    @property
+    def answer_size(self) -> int | None:
+        """Where an answer of known length ends, counted from its first byte."""
+        return None if self.length is None else self.size + self.length
+
 
 def parsed_head(data: bytes | bytearray) -> Head | None:
     """The head at the start of the data; None while it is not whole."""

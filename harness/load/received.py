@@ -180,9 +180,9 @@ def _body(received: Received, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
         return b"", ()
     raw_reads = [(at_ns, size) for at_ns, (_, _, size) in zip(arrived, received.reads, strict=True)]
     if not head.is_chunked:
-        end = len(raw) if head.length is None else min(len(raw), head.size + head.length)
-        whole = Chunks([raw[head.size : end]], [end], is_whole=True)
-        return whole.parts[0], body_pieces(whole, raw_reads)
+        body = raw[head.size : head.answer_size]
+        whole = Chunks([body], [head.size + len(body)], is_whole=True)
+        return body, body_pieces(whole, raw_reads)
     try:
         chunks = received.chunks or dechunked(raw, head.size)
     except NotHttpError:

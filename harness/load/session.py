@@ -204,7 +204,7 @@ class Session:
         self._workload: Workload = job.workload
         judge = Judge((*waivers_of(job.dialect), *job.waivers)) if job.is_judged else None
         self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge, self.is_over)
-        self._cap = None if job.cap is None else max(1, share_.of(job.cap))
+        self._cap = None if job.cap is None else share_.of(job.cap)
         self._idle: list[LoadClient] = []
         self._queue: deque[Due] = deque()
         self._unanswered: dict[int, tuple[Due, int]] = {}
@@ -257,8 +257,6 @@ class Session:
         """Do a part of making the load; a mistake in it ends the run: Locust would try it again for ever."""
         try:
             make_load(*arguments)
-        except LikewiseError as trouble:
-            self._intake.break_off(trouble)
         except Exception as error:  # noqa: BLE001  # whatever it is, its user is told in a sentence
             self._intake.break_off(
                 BrokenGeneratorError(
@@ -411,8 +409,3 @@ class Session:
     def _sleep_until(self, at_ns: int) -> None:
         while (left_ns := at_ns - time.monotonic_ns()) > 0 and not self._is_stopped:
             gevent.sleep(min(left_ns / NS, 0.2))
-
-
-def until_killed() -> None:
-    """Do nothing more: a user of Locust's that returned would be asked to go on."""
-    Event().wait()

@@ -85,7 +85,7 @@ class Tap:
 def _is_whole(raw: bytes, head: Head, *, has_ended: bool) -> bool:
     if head.is_chunked:
         return dechunked(raw, head.size).is_whole
-    return has_ended if head.length is None else len(raw) - head.size >= head.length
+    return has_ended if head.answer_size is None else len(raw) >= head.answer_size
 
 
 def _causes(error: BaseException | None) -> Iterable[BaseException]:

@@ -22,6 +22,7 @@ from harness.endpoint.fast import FastSettings, running
 from harness.endpoint.fast_answers import Failure
 from harness.load.arrival_clock import stamping
 from harness.load.clients import clients
+from harness.load.clients.raw import RawClient
 from harness.load.received import Due, End
 from harness.load.record import Outcome, RequestRecord, decode, encode
 from harness.load.workload import LoadRequest
@@ -308,6 +309,19 @@ def test_a_key_that_is_echoed_in_two_chunks_is_in_no_record(client: str) -> None
         user.close()
     assert record.detail.startswith("HTTP 500: no such key: *")
     assert not any(part in record.detail for part in (_KEY[:9], _KEY[9:]))
+
+
+def test_an_address_of_a_kind_that_the_system_lacks_leaves_the_next() -> None:
+    """As where a name has an IPv6 address first, and the system knows IPv4 alone."""
+    with running(FastSettings(tokens=1)) as base_url:
+        user = clients()["raw"](Connection(base_url, "m", "key", limits=_LIMITS))()
+        assert isinstance(user, RawClient)
+        (known,) = user.origin.addresses
+        no_such_family = 99
+        user.origin.addresses.insert(0, (no_such_family, *known[1:]))
+        record = user.perform(Due(0, _REQUEST), Mode.STREAM).answered().record
+        user.close()
+    assert record.outcome is Outcome.OK
 
 
 def test_a_process_without_room_for_a_connection_is_told() -> None:
