@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.comparison import labels_of
-from harness.load.difference import Difference, differences
+from harness.load.difference import Difference, are_as_strict, differences, unlike
 from harness.load.histogram import Estimate
 from harness.load.level import at_one_level
 from harness.load.load_run import LoadRun
 from harness.load.metrics import ClientFigures
-from harness.report.load.summary import OF_THE_ENDPOINT, number, percent
+from harness.report.load.summary import OF_THE_ENDPOINT, cut_short_text, number, percent, verdict_on
 
 _STATISTICS = (
     ("ttft_ms", ("p50", "p95", "p99")),
@@ -65,12 +65,14 @@ class Point:
 class LoadComparison:
     """Series and their figures.
 
-    For each series after the first, `against` has the label of what it is held against, `found` what differs.
+    For each series after the first, `against` has the label of what it is held against, `unlike` why that
+    can't be, `found` what differs.
     """
 
     series: tuple[Series, ...]
     rows: tuple[FigureRow, ...]
     against: tuple[str, ...]
+    unlike: tuple[str, ...]
     found: tuple[Mapping[str, Difference], ...]
     at_level: str = ""
     """At which level of load they are compared, where runs have measured several."""
@@ -78,15 +80,21 @@ class LoadComparison:
     @property
     def invalid(self) -> tuple[str, ...]:
         """Why figures are not to be believed."""
-        return tuple(f"{one.label}: {reason}" for one in self.series for reason in one.run.invalid)
+        return tuple(
+            f"{one.label}: {reason}" for one in self.series for reason in one.figures.measurement.invalid
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before the figures are read."""
-        cut_short = (
-            f"{one.label}: {note}" for one in self.series if not one.run.is_complete for note in one.run.notes
+        cut_short = (f"{one.label}: {told}" for one in self.series if (told := cut_short_text(one.run)))
+        unlike_ones = (
+            f"{other.label} can't be held against {first}: {why}."
+            for other, first, why in zip(self.series[1:], self.against, self.unlike, strict=True)
+            if why
         )
-        return (*([self.at_level] if self.at_level else []), *cut_short, *self.invalid)
+        at_level = [self.at_level] if self.at_level else []
+        return (*at_level, *dict.fromkeys(cut_short), *dict.fromkeys(unlike_ones), *self.invalid)
 
 
 def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> LoadComparison | None:
@@ -108,10 +116,15 @@ def compared_load(runs: Mapping[str, LoadRun], clients: Sequence[str] = ()) -> L
     against = [series[0]] * (of_first - 1) + [
         _held_against(series[:of_first], other) for other in series[of_first:]
     ]
-    pairs = zip(against, series[1:], strict=True)
+    pairs = list(zip(against, series[1:], strict=True))
     found = tuple(_differences(*pair) if at_level else {} for pair in pairs)
     return LoadComparison(
-        series, tuple(_rows(series, found)), tuple(one.label for one in against), found, told
+        series,
+        tuple(_rows(series, found)),
+        tuple(one.label for one in against),
+        tuple(_why_unlike(*pair) if at_level else "" for pair in pairs),
+        found,
+        told,
     )
 
 
@@ -130,21 +143,15 @@ class LoadChanges:
 def load_changes(old: LoadRun, new: LoadRun, clients: Sequence[str] = ()) -> LoadChanges:
     """What differs from one load run to another: each client, in each mode, held against itself."""
     at_level, _ = at_one_level((old, new))
-    if not at_level or not _are_alike(*at_level):
+    if not at_level or old.invalid or new.invalid or unlike(*at_level):
         return LoadChanges(())
     before, after = at_level
-    return LoadChanges(tuple(differences(before.clients, _chosen(after, clients))))
+    found = differences(before.clients, _chosen(after, clients), with_goodput=are_as_strict(before, after))
+    return LoadChanges(tuple(found))
 
 
 def _chosen(run: LoadRun, clients: Sequence[str]) -> list[ClientFigures]:
     return [figures for figures in run.clients if not clients or figures.client in clients]
-
-
-def _are_alike(first: LoadRun, other: LoadRun) -> bool:
-    """Whether two runs are valid and asked the same in the same way; else a difference is nobody's doing."""
-    if first.invalid or other.invalid:
-        return False
-    return (first.workload, first.plan.arrivals) == (other.workload, other.plan.arrivals)
 
 
 def _held_against(first_run: Sequence[Series], other: Series) -> Series:
@@ -159,12 +166,21 @@ def _label(name: str, figures: ClientFigures, *, alone: bool) -> str:
     return who if alone else f"{name}, {who}"
 
 
+def _why_unlike(first: Series, other: Series) -> str:
+    modes = (first.figures.mode, other.figures.mode)
+    return unlike(first.run, other.run) or (
+        "" if len(set(modes)) == 1 else "{} there, {} here".format(*modes)
+    )
+
+
 def _differences(first: Series, other: Series) -> Mapping[str, Difference]:
-    """What differs, by figure; nothing where what was measured is not the same."""
-    if not _are_alike(first.run, other.run) or first.figures.mode != other.figures.mode:
+    """What differs, by figure; nothing where what was measured is not valid or not the same."""
+    is_valid = not (first.figures.measurement.invalid or other.figures.measurement.invalid)
+    if not is_valid or _why_unlike(first, other):
         return {}
     alike = replace(other.figures, client=first.figures.client)
-    return {found.figure: found for found in differences([first.figures], [alike])}
+    found = differences([first.figures], [alike], with_goodput=are_as_strict(first.run, other.run))
+    return {each.figure: each for each in found}
 
 
 def _rows(series: Sequence[Series], found: Sequence[Mapping[str, Difference]]) -> list[FigureRow]:
@@ -220,13 +236,7 @@ def _value(estimate: Estimate | None, say: Callable[[float], str], difference: D
         bounds = f"{say(estimate.low)} to {say(estimate.high)}"
     if difference is None:
         return Value(say(estimate.value), bounds, "", is_worse=False)
-    verdict = "no difference shown"
-    if difference.is_real:
-        verdict = "worse" if difference.is_worse else "better"
-    if difference.is_real and difference.low is not None and difference.high is not None:
-        by = sorted((abs(difference.low), abs(difference.high)))
-        verdict += f" by {number(by[0])} to {number(by[1])} ms"
-    return Value(say(estimate.value), bounds, verdict, difference.is_worse)
+    return Value(say(estimate.value), bounds, verdict_on(difference), difference.is_worse)
 
 
 def _plain(value: float | None) -> Value:

@@ -49,6 +49,11 @@ class LoadSettings:
     bind_port: int = 0
     web: int | None = None
 
+    @property
+    def measured_s(self) -> float:
+        """The window between warm-up and cool-down."""
+        return self.duration_s - self.warm_up_s - self.cool_down_s
+
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
         spans_s = (self.duration_s, self.warm_up_s, self.cool_down_s, self.timeout_s)

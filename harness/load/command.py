@@ -46,11 +46,16 @@ from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
 from harness.load.metrics import ClientFigures, figures, timeline
 from harness.load.probe import probe
 from harness.load.record_log import forget
-from harness.load.search import Step, find_max, interrupted, sweep
+from harness.load.search import Step, cut_short, find_max, sweep
 from harness.load.verdicts import verdicts
-from harness.report.load import summary, write
+from harness.report.load import forget as forget_reports
+from harness.report.load import write
+from harness.report.load.terminal import lines
 from harness.run import Environment, TargetSummary
 from harness.target import Target
+
+_FEWEST = 10
+"""With fewer requests in the window, a search goes no lower: they would say nothing."""
 
 _LIBRARIES = {"raw": "gevent", "openai": "openai", "langchain": "langchain-openai"}
 
@@ -67,9 +72,11 @@ def load_and_report(
     quiet: bool,
 ) -> int:
     """Make the load, write its reports, print what its user needs to know, and give the exit code."""
+    load_run.check_own(folder, baseline)
     before = None if baseline is None else load_run.load(baseline)
     if before is not None:
-        load_run.check_comparable(before, [(client, settings.mode.value) for client in settings.clients])
+        asked = [(client, settings.mode.value) for client in settings.clients]
+        load_run.check_comparable(before, _unfinished(target, settings, now()), asked)
     stop = Event()
     with Live(console=console, auto_refresh=False, transient=True) as display:
 
@@ -82,13 +89,8 @@ def load_and_report(
         run = load_run.compared(run, before)
         load_run.save(run, folder)
     paths = write(run, folder, formats)
-    console.print(summary.headline(run), markup=False, soft_wrap=True)
-    if not quiet:
-        for client in run.clients:
-            for name, value in summary.facts(client):
-                console.print(f"  {name:<20} {value}", markup=False, soft_wrap=True)
-        for path in paths:
-            console.print(path, markup=False, soft_wrap=True)
+    for told in [*lines(run, quiet=quiet), *([] if quiet else paths)]:
+        console.print(told, markup=False, soft_wrap=True)
     return INTERRUPTED if stop.is_set() else run.exit_code
 
 
@@ -118,6 +120,7 @@ def load(
             make = stack.enter_context(_maker(settings, endpoint.key, folder, tell, stop))
         stack.enter_context(_stopped_by_ctrl_c(stop))
         forget(folder)
+        forget_reports(folder)
         load_run.save(tell.run, folder)
         finished = _measured(tell, settings, jobs, make, stop)
     finished = replace(finished, finished=now())
@@ -143,7 +146,7 @@ class _Told:
 
     def curve(self, curve: Curve) -> None:
         """Keep the levels that have ended."""
-        self.run = replace(self.run, curve=curve, clients=[step.figures for step in curve.steps[-1:]])
+        self.run = replace(self.run, curve=curve, clients=[curve.shown.figures] if curve.shown else [])
         load_run.save(self.run, self.folder)
 
 
@@ -157,22 +160,18 @@ def _measured(tell: _Told, settings: LoadSettings, jobs: Sequence[Job], make: Ma
     told = [_figures(one) for one in made]
     return replace(
         tell.run,
-        is_complete=len(made) == len(jobs) and all(one.is_complete for one in made),
+        ending=_ending(stop, made),
         clients=told,
         timeline=[moment for one in made for moment in timeline(one.tally)],
         objectives=[verdict for one in told for verdict in verdicts(settings.objectives, one)],
         workers=[worker for one in made for worker in one.workers],
-        notes=[note for one in made for note in _notes(one)],
     )
 
 
-def _notes(made: Made) -> Iterator[str]:
-    dead = [worker.name for worker in made.workers if worker.has_died]
-    if dead:
-        yield (
-            f"Of {len(made.workers)} workers, {len(dead)} died ({', '.join(dead)}). From then on the load "
-            "was less than asked: the figures are those of the others and what the dead had told."
-        )
+def _ending(stop: Event, made: Iterable[Made]) -> load_run.Ending:
+    if stop.is_set():
+        return "interrupted"
+    return "short of a worker" if any(one.has_lost_a_worker for one in made) else "complete"
 
 
 def _figures(made: Made) -> ClientFigures:
@@ -183,40 +182,55 @@ def _figures(made: Made) -> ClientFigures:
 def _curve(tell: _Told, settings: LoadSettings, job: Job, make: Make, stop: Event) -> LoadRun:
     """Measure level after level: those that were asked for, or those that a search wants.
 
-    A level that is interrupted says nothing of what the endpoint does at it, and is left out.
+    A level that is interrupted says nothing of what the endpoint does at it, and is left out. One that has
+    lost a worker was not made as asked: it is not valid, and a search ends there.
     """
     schedule = parse_schedule(settings.schedule)
     is_whole = isinstance(schedule, ClosedLoop)
-    last: list[Made] = []
+    levels: dict[float, Made] = {}
 
     def measure(level: float) -> ClientFigures | None:
-        if stop.is_set():
+        last = levels[next(reversed(levels))] if levels else None
+        is_lost = last is not None and (last.has_no_worker or (settings.search and last.has_lost_a_worker))
+        if stop.is_set() or is_lost:
             return None
         word = word_of(at_rate(schedule, level))
-        step = replace(job, arrivals=word, run_id=f"{job.run_id}-{len(last)}")
-        made = make(step)
+        made = make(replace(job, arrivals=word, run_id=f"{job.run_id}-{len(levels)}"))
         if stop.is_set():
             return None
-        last.append(made)
-        return _figures(made)
+        levels[level] = made
+        return _made_in_part(made) if made.has_lost_a_worker else _figures(made)
 
     def keep(steps: Iterable[Step]) -> None:
         tell.curve(_curve_of(settings, steps))
 
     if settings.search:
-        found = find_max(measure, settings.search, level_of(schedule), is_whole=is_whole, keep=keep)
+        lowest = 1 if is_whole else _FEWEST / settings.measured_s
+        start = level_of(schedule)
+        found = find_max(measure, settings.search, start, is_whole=is_whole, lowest=lowest, keep=keep)
         curve = Curve(_unit(settings), list(found.steps), found.level, found.sentence)
     else:
         curve = _curve_of(settings, sweep(measure, settings.levels, settings.objectives, keep))
+    shown = [curve.shown] if curve.shown else []
     return replace(
         tell.run,
-        is_complete=not stop.is_set() and all(one.is_complete for one in last),
-        clients=[step.figures for step in curve.steps[-1:]],
-        timeline=[moment for one in last[-1:] for moment in timeline(one.tally)],
+        ending=_ending(stop, levels.values()),
+        clients=[step.figures for step in shown],
+        timeline=[moment for step in shown for moment in timeline(levels[step.level].tally)],
         curve=curve,
-        workers=[worker for one in last[-1:] for worker in one.workers],
-        notes=[note for one in last for note in _notes(one)],
+        workers=[worker for step in shown for worker in levels[step.level].workers],
     )
+
+
+def _made_in_part(made: Made) -> ClientFigures:
+    """The figures of a level whose load was less than asked, which are not valid."""
+    found = _figures(made)
+    dead = [worker.name for worker in made.workers if worker.has_died]
+    reason = (
+        f"Of {len(made.workers)} workers, {len(dead)} died ({', '.join(dead)}): the load was less than asked."
+    )
+    invalid = [*found.measurement.invalid, reason]
+    return replace(found, measurement=replace(found.measurement, invalid=invalid))
 
 
 def _curve_of(settings: LoadSettings, steps: Iterable[Step]) -> Curve:
@@ -224,7 +238,7 @@ def _curve_of(settings: LoadSettings, steps: Iterable[Step]) -> Curve:
     unit = _unit(settings)
     if not settings.search:
         return Curve(unit, list(steps))
-    found = interrupted(steps, is_whole=unit == "users")
+    found = cut_short(steps, is_whole=unit == "users")
     return Curve(unit, list(found.steps), found.level, found.sentence)
 
 
@@ -299,7 +313,7 @@ def _unfinished(target: Target, settings: LoadSettings, began: str) -> LoadRun:
         plan=plan,
         started=began,
         finished=began,
-        is_complete=False,
+        ending="killed",
         environment=Environment(
             likewise=__version__,
             python=platform.python_version(),
@@ -309,7 +323,6 @@ def _unfinished(target: Target, settings: LoadSettings, began: str) -> LoadRun:
         clients=[],
         timeline=[],
         curve=_curve_of(settings, ()) if is_curve else None,
-        notes=["The run was killed: of its levels, those stand here that had ended."] if is_curve else [],
     )
 
 

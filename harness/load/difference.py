@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from harness.load.load_run import LoadRun
+
 _DRAWS = 20_000
 _RELEVANT = 0.02
 """What a percentile has to change by, as a part of what it was, before anybody needs to hear of it."""
@@ -59,14 +61,45 @@ class Difference:
         return self.is_real and (self.change < 0 if self.figure == "goodput" else self.change > 0)
 
 
-def differences(before: Iterable[ClientFigures], after: Iterable[ClientFigures]) -> list[Difference]:
-    """What each client has in both runs, compared."""
+def unlike(before: "LoadRun", after: "LoadRun") -> str:
+    """Why a difference between two runs would be nobody's doing, in a clause; empty where they are alike.
+
+    Of runs at several levels, the kind of arrivals counts: `at_one_level` has them at the same level, or
+    finds that there is none.
+    """
+    if before.workload.source != after.workload.source:
+        names = (before.workload.name, after.workload.name)
+        same_name = f"the text of the workload {names[0]} is another"
+        return same_name if len(set(names)) == 1 else "the workload {} there, {} here".format(*names)
+    arrivals = [run.plan.arrivals for run in (before, after)]
+    if before.curve or after.curve:
+        arrivals = [word.partition(":")[0] for word in arrivals]
+    if len(set(arrivals)) > 1:
+        return "arrivals {} there, {} here".format(*arrivals)
+    caps = ["no cap" if run.plan.cap is None else f"a cap of {run.plan.cap:,}" for run in (before, after)]
+    return "{} there, {} here".format(*caps) if len(set(caps)) > 1 else ""
+
+
+def are_as_strict(before: "LoadRun", after: "LoadRun") -> bool:
+    """Whether both runs count the same requests as good ones: by the same objectives, judged or not."""
+    strictness = [
+        (set(run.plan.objectives), any(client.conformance.judged for client in run.clients))
+        for run in (before, after)
+    ]
+    return strictness[0] == strictness[1]
+
+
+def differences(
+    before: Iterable[ClientFigures], after: Iterable[ClientFigures], *, with_goodput: bool = True
+) -> list[Difference]:
+    """What each client has in both runs, compared; goodput only where both are as strict."""
     earlier = {(figures.client, figures.mode): figures for figures in before}
     found = [
         replace(each, client=figures.client, mode=figures.mode)
         for figures in after
         if (figures.client, figures.mode) in earlier
         for each in _of_one(earlier[figures.client, figures.mode], figures)
+        if with_goodput or each.figure != "goodput"
     ]
     return _corrected(found)
 

@@ -145,6 +145,16 @@ class Made:
     is_complete: bool
     ended_s: float
 
+    @property
+    def has_lost_a_worker(self) -> bool:
+        """Whether the load was less than asked."""
+        return any(worker.has_died for worker in self.workers)
+
+    @property
+    def has_no_worker(self) -> bool:
+        """Whether nobody is left to make more."""
+        return all(worker.has_died for worker in self.workers)
+
 
 OnProgress = Callable[[Progress], None]
 
@@ -326,7 +336,11 @@ class Master:
         self._refuse_trouble()
         parts = self._parts.values()
         workers = [
-            Worker(str(part.index + 1), 0 if part.tally is None else _requests(part.tally), part.has_died)
+            Worker(
+                str(part.index + 1),
+                0 if part.tally is None else _requests(part.tally),
+                part.has_died or not part.is_done,
+            )
             for part in parts
         ]
         busiest = max(part.cpu_share for part in parts)

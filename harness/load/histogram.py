@@ -145,6 +145,24 @@ class Histogram:
             return self._mean_estimate()
         return self._percentiles([statistic])[statistic]
 
+    def estimate_among(self, statistic: str, failures: int) -> Estimate:
+        """A percentile or `max` of one value a request and of failures, which are later than any value.
+
+        What falls on a failure is infinite.
+        """
+        values = len(self)
+        count = values + failures
+
+        def at(share: float | None) -> float | None:
+            if share is None:
+                return None
+            is_beyond = math.ceil(share * count * (1 - 1e-12)) > values
+            return math.inf if is_beyond else self.quantile(share * count / values)
+
+        share = PERCENTILES.get(statistic, 1.0)
+        low, high = _ranks(share, count) if share < 1 else (1.0, None)
+        return Estimate(at(share) or 0.0, at(low), at(high))
+
     def estimates(self) -> dict[str, Estimate]:
         """Every percentile, the mean and the maximum; empty of nothing."""
         if not len(self):

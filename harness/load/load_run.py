@@ -11,7 +11,7 @@ from typing import Literal
 import orjson
 
 from harness.errors import RunFolderError, UsageError
-from harness.load.difference import Difference, differences
+from harness.load.difference import Difference, are_as_strict, differences, unlike
 from harness.load.level import at_one_level
 from harness.load.metrics import ClientFigures, Moment
 from harness.load.search import Step
@@ -25,6 +25,9 @@ SCHEMA: Schema = "likewise/load/1"
 FILENAME = "load.json"
 
 LevelUnit = Literal["requests/s", "users"]
+
+Ending = Literal["complete", "interrupted", "killed", "short of a worker"]
+"""How a run ended: at its time, by its user, without a word, or with fewer workers than it began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,12 @@ class Curve:
     highest: float | None = None
     found: str = ""
 
+    @property
+    def shown(self) -> Step | None:
+        """The level whose figures stand for the run: the one that was found, or else the last."""
+        found = [step for step in self.steps if step.level == self.highest] or self.steps
+        return found[-1] if found else None
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -83,10 +92,11 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class LoadRun:
-    """The content of load.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
+    """The content of load.json. Times are ISO 8601 in UTC.
 
-    `clients` and `timeline` are of each client; of a curve, they are of the last level that was measured.
-    `started_ns` is when each client's load began, by the monotonic clock of the requests' own times.
+    `clients` and `timeline` are of each client; of a curve, they are of the level that was found, or else
+    measured last. `started_ns` is when each client's load began, by the monotonic clock of the requests' own
+    times.
     """
 
     schema: Schema
@@ -95,7 +105,7 @@ class LoadRun:
     plan: Plan
     started: str
     finished: str
-    is_complete: bool
+    ending: Ending
     environment: Environment
     clients: list[ClientFigures]
     timeline: list[Moment]
@@ -107,6 +117,13 @@ class LoadRun:
     started_ns: dict[str, int] = field(default_factory=dict)
 
     @property
+    def shown_arrivals(self) -> str:
+        """The arrivals that `clients` and `timeline` are of; of a curve, those of one of its levels."""
+        shown = self.curve.shown if self.curve else None
+        kind = self.plan.arrivals.partition(":")[0]
+        return f"{kind}:{shown.level:g}" if shown else self.plan.arrivals
+
+    @property
     def invalid(self) -> list[str]:
         """Why the figures are not to be believed; empty for a valid run.
 
@@ -114,45 +131,75 @@ class LoadRun:
         """
         if self.curve is not None:
             kept = any(step.is_valid for step in self.curve.steps)
-            return [] if kept else ["No level could be measured."]
-        return [reason for client in self.clients for reason in client.measurement.invalid]
+            return [] if kept or not self.curve.steps else ["No level could be measured."]
+        several = len(self.clients) > 1
+        return [
+            f"{client.client}: {reason}" if several else reason
+            for client in self.clients
+            for reason in client.measurement.invalid
+        ]
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether an objective is missed: of a sweep, at any level; of a search, at all that it can try."""
+        if self.curve is None:
+            return not all(verdict.is_met for verdict in self.objectives)
+        if self.curve.found:
+            return self.curve.highest is None and self.ending == "complete"
+        return any(step.is_valid and not step.is_kept for step in self.curve.steps)
+
+    @property
+    def has_worsened(self) -> bool:
+        """Whether a figure is shown to be worse than the baseline's."""
+        return self.baseline is not None and any(each.is_worse for each in self.baseline.differences)
 
     @property
     def exit_code(self) -> int:
         """0 all is well, 1 an objective is missed or a figure is worse, 3 nothing is to be believed.
 
-        3 also where nothing could be held against the baseline. Where a worker died, the load was less than
-        asked: what is missed then is missed, but nothing is kept.
+        3 also where nothing could be held against the baseline. What is missed or worse is so however the run
+        ended, but nothing is kept by a part of one, or at a level of a sweep that is not valid.
         """
         if self.invalid or (self.baseline is not None and not self.baseline.differences):
             return 3
-        worse = self.baseline is not None and any(each.is_worse for each in self.baseline.differences)
-        if self.curve is not None and self.curve.found:
-            return int(worse or self.curve.highest is None)
-        if not any(client.outcomes.get("ok") for client in self.clients):
-            return 3
-        if worse or not all(verdict.is_met for verdict in self.objectives):
+        if self.has_missed or self.has_worsened:
             return 1
-        return 3 if any(worker.has_died for worker in self.workers) else 0
+        return 0 if self.ending == "complete" and self._is_measured else 3
+
+    @property
+    def _is_measured(self) -> bool:
+        if self.curve is not None and not self.curve.found and self.plan.objectives:
+            return all(step.is_valid for step in self.curve.steps)
+        return any(client.outcomes.get("ok") for client in self.clients)
 
 
 def compared(run: LoadRun, before: LoadRun) -> LoadRun:
     """The run with what differs since an earlier one."""
     at_level, told = at_one_level((before, run))
-    found = differences(*(one.clients for one in at_level)) if at_level else []
+    figures = [one.clients for one in at_level]
+    found = differences(*figures, with_goodput=are_as_strict(before, run)) if figures else []
     notes = [*run.notes, *([told] if told else []), *_other_plan(before, run)]
     return replace(run, baseline=Baseline(before.target.name, before.started, found), notes=notes)
 
 
-def check_comparable(before: LoadRun, clients: Iterable[tuple[str, str]]) -> None:
-    """Raise UsageError where none of the clients, each with its mode, has figures in an earlier run."""
+def check_comparable(before: LoadRun, planned: LoadRun, clients: Iterable[tuple[str, str]]) -> None:
+    """Raise UsageError where an earlier run has nothing that a run of these clients and modes is like."""
     measured = [(client.client, client.mode) for client in before.clients]
     asked = list(clients)
+    if before.invalid:
+        raise UsageError(
+            f"The baseline is not valid: {before.invalid[0]}", "Choose another --baseline, or make it again."
+        )
     if not set(measured) & set(asked):
         there, here = (", ".join(map(" ".join, each)) or "no client" for each in (measured, asked))
         raise UsageError(
             f"The baseline has figures of {there} and this run of {here}: there is nothing to compare.",
-            "Choose the same client and mode with --clients and --stream, or another --baseline.",
+            "Choose the same client and mode with --clients and --mode, or another --baseline.",
+        )
+    if why := unlike(before, planned):
+        raise UsageError(
+            f"The baseline was asked otherwise, so that nothing can be compared: {why}.",
+            "Ask as it was asked, or choose another --baseline.",
         )
 
 
@@ -163,8 +210,6 @@ def _other_plan(before: LoadRun, run: LoadRun) -> Iterator[str]:
         for each in fields(Plan)
         if (earlier := getattr(before.plan, each.name)) != (later := getattr(run.plan, each.name))
     ]
-    if before.workload.source != run.workload.source:
-        other.insert(0, f"workload {before.workload.name} (here {run.workload.name}, whose text differs)")
     if other:
         yield f"The baseline was asked otherwise, which may be what differs: {', '.join(other)}."
 
@@ -178,6 +223,14 @@ def save(run: LoadRun, folder: Path) -> None:
     data = orjson.dumps(run, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     with whole(folder / FILENAME) as unfinished:
         unfinished.write_bytes(data)
+
+
+def check_own(folder: Path, baseline: Path | None) -> None:
+    """Raise UsageError where a run would be written over what it is not: its baseline, or a check's run."""
+    if baseline is not None and baseline.resolve() == folder.resolve():
+        raise UsageError(f"{folder} is the baseline itself.", "Choose another --out.")
+    if (folder / "run.json").exists():
+        raise UsageError(f"{folder} holds a conformance run.", "Choose another --out.")
 
 
 def check_writable(folder: Path) -> None:

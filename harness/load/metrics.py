@@ -13,6 +13,7 @@ exactly, as all that they hold are whole numbers; their times count from each ma
     latency_ms         due → last output; total_ms: due → end of the answer
 """
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -205,7 +206,7 @@ class Tally:
             self.conformant += not record.deviations
             self.deviations.update(set(record.deviations))
         if record.is_ok:
-            self.uncounted += record.completion_tokens is None
+            self.uncounted += record.completion_tokens is None and record.prompt_tokens is None
             self.prompt_tokens += record.prompt_tokens or 0
 
     def _is_good(self, record: RequestRecord) -> bool:
@@ -409,7 +410,7 @@ class ClientFigures:
     """All figures of one client.
 
     `requests`, `errors` and `goodput` are of what was due in the measured window, `requests_per_s` and
-    `goodput_per_s` of what ended in it.
+    `goodput_per_s` of what ended in it. `concurrency` is None where the window is too short to tell.
     """
 
     client: str
@@ -427,7 +428,7 @@ class ClientFigures:
     goodput_per_s: float
     conformance: Conformance
     measurement: Measurement
-    concurrency: float
+    concurrency: float | None
     figures: dict[str, Distribution]
 
 
@@ -453,7 +454,6 @@ def figures(
         window_s = max(0.0, min(window_s, until_s - tally.warm_up_s))
     requests = tally.outcomes.total()
     succeeded = tally.outcomes["ok"]
-    counted = succeeded - tally.uncounted
     concurrency = _concurrency(tally, window_s)
     # Of a run that was cut short, the requests that were in flight are missing from the concurrency.
     idle = [] if until_s is not None else [*_idle_users(tally, concurrency, window_s, users)]
@@ -468,7 +468,7 @@ def figures(
         outcomes=dict(tally.outcomes.most_common()),
         details=dict(tally.details.most_common()),
         requests_per_s=_per_s(tally.ended, window_s),
-        output_tokens_per_s_total=_per_s(tally.tokens, window_s) if counted else None,
+        output_tokens_per_s_total=_per_s(tally.tokens, window_s) if "completion_tokens" in found else None,
         tokens_note=_tokens_note(succeeded, tally.uncounted),
         goodput=proportion(tally.good, requests),
         goodput_per_s=_per_s(tally.good_ended, window_s),
@@ -501,12 +501,12 @@ def _conformance(tally: Tally) -> Conformance:
     return Conformance(tally.judged, deviating, dict(tally.deviations.most_common()), cost_us)
 
 
-def _concurrency(tally: Tally, window_s: float) -> float:
-    """The mean number of requests in flight over the whole cells of the window."""
+def _concurrency(tally: Tally, window_s: float) -> float | None:
+    """The mean number of requests in flight over the whole cells of the window; None where there is none."""
     first = -(-tally.warm_up_s // tally.cell_s)
     last = (tally.warm_up_s + window_s) // tally.cell_s
     busy_ns = sum(cell.busy_ns for number, cell in tally.cells.items() if first <= number < last)
-    return busy_ns / _NS_A_SECOND / (tally.cell_s * (last - first)) if last > first else 0.0
+    return busy_ns / _NS_A_SECOND / (tally.cell_s * (last - first)) if last > first else None
 
 
 def timeline(tally: Tally) -> list[Moment]:
@@ -541,10 +541,9 @@ def quantile_ms(ticks: Counter[int], share: float) -> float | None:
     return None
 
 
-def _idle_users(tally: Tally, concurrency: float, window_s: float, users: int | None) -> Iterator[str]:
+def _idle_users(tally: Tally, concurrency: float | None, window_s: float, users: int | None) -> Iterator[str]:
     """Whether a closed loop's users stood about, since the generator was too slow to have them ask."""
     requests = tally.outcomes.total()
-    # Where the window is shorter than a cell of the time line, nobody knows how many were in flight.
     if users is None or not requests or not concurrency:
         return
     idle_ms = (users - concurrency) * window_s / requests * 1000
@@ -565,8 +564,11 @@ def _measurement(tally: Tally, cpu_share: float | None, idle: Sequence[str]) -> 
         invalid.append("No request was due in the measured window.")
     lateness_ms, ttft_ms = late.quantile(0.99), tally.histograms["ttft_ms"].quantile(0.5)
     if lateness_ms > SATURATED_LATENESS_MS and lateness_ms > ttft_ms / 10:
+        count = len(late)
+        at_least = count - math.ceil(0.99 * count) + 1
         invalid.append(
-            f"The generator was saturated: 1 % of the requests left {lateness_ms:,.1f} ms late or later."
+            f"The generator was saturated: {at_least:,} of {count:,} requests left {lateness_ms:,.1f} ms "
+            "late or later."
         )
     if cpu_share is not None and cpu_share > SATURATED_CPU:
         invalid.append(f"The generator was saturated: it used {cpu_share:.0%} of its core.")

@@ -3,7 +3,8 @@
     ttft.p95<500ms   itl.p99<80ms   latency.mean<2s   errors<0.5%   goodput>99%   goodput>10/s   requests>50/s
 
 A figure of time is taken at `p50`, `p75`, `p90`, `p95`, `p99`, `p99.9`, `max` or `mean`. Objectives on times
-are also what goodput asks of each single request: there, their percentile does not matter.
+are also what goodput asks of each single request: there, their percentile does not matter. A request that
+fails is later than any limit: percentiles and maxima of how long a request waits are of all that were due.
 """
 
 import re
@@ -31,6 +32,9 @@ TIMES: Mapping[str, str] = {
 }
 """The figures of time that an objective can name, and their fields in load.json."""
 
+WAITS = ("ttft", "ttft_sent", "latency")
+"""The times that every request has one of: of one that fails, it is infinite."""
+
 _LEVELS: Mapping[str, tuple[Unit, ...]] = {
     "errors": ("%",),
     "deviations": ("%",),
@@ -39,6 +43,8 @@ _LEVELS: Mapping[str, tuple[Unit, ...]] = {
     "tokens": ("/s",),
 }
 """The figures that are one number a run, and the units that they have."""
+
+PLURALS = ("errors", "deviations", "requests", "tokens")
 
 _SCALES_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 _EXAMPLES = "ttft.p95<500ms, itl.p99<80ms, errors<0.5%, goodput>99% or goodput>10/s"
@@ -55,10 +61,14 @@ class Objective:
     unit: Unit
 
     def __str__(self) -> str:
-        name = f"{self.figure}.{self.statistic}" if self.statistic else self.figure
         # as many digits as the limit has: workers get it as text, and read it again
         limit = f"{Decimal(repr(self.limit)).normalize():f}"
-        return f"{name}{self.comparison}{limit}{self.unit}"
+        return f"{self.name}{self.comparison}{limit}{self.unit}"
+
+    @property
+    def name(self) -> str:
+        """The figure, at its percentile if it has one."""
+        return f"{self.figure}.{self.statistic}" if self.statistic else self.figure
 
     def is_met_by(self, value: float) -> bool:
         """Whether a value in the objective's unit keeps it."""
@@ -66,7 +76,17 @@ class Objective:
 
 
 def parse_objective(text: str) -> Objective:
-    """The objective that a word means; raises UsageError for one that means none."""
+    """The objective that a word means; raises UsageError for none, or one always kept or missed."""
+    objective = _read(text)
+    share = objective.unit == "%"
+    if objective.comparison == "<" and (objective.limit == 0 or (share and objective.limit > 100)):
+        raise _unclear(text, f"{'nothing' if objective.limit == 0 else 'everything'} keeps it")
+    if share and objective.comparison == ">" and objective.limit >= 100:
+        raise _unclear(text, "nothing keeps it")
+    return objective
+
+
+def _read(text: str) -> Objective:
     compact = re.sub(r"\s+", "", text)
     found = re.fullmatch(
         r"([A-Za-z_]+)(?:\.([A-Za-z0-9.]+))?(<=|>=|<|>)([0-9]*\.?[0-9]+)(us|µs|ms|s|%|/s)", compact
@@ -98,7 +118,7 @@ def parse_objective(text: str) -> Objective:
 
 def parse_objectives(texts: Iterable[str]) -> tuple[Objective, ...]:
     """Objectives as the command line gives them: several options, several in one, parted by commas."""
-    words = [word for text in texts for word in text.split(",") if word.strip()]
+    words = [word for text in texts for word in text.split(",")]
     return tuple(dict.fromkeys(parse_objective(word) for word in words))
 
 

@@ -46,8 +46,6 @@ def recovered(run: LoadRun, folder: Path) -> LoadRun:
     while batch := list(islice(records, _BATCH)):
         for key, tally in tallies.items():
             tally.add([record for record in batch if (record.client, record.mode.value) == key])
-    count = sum(span.count for span in spans.values())
-    note = f"The run was killed; these are the figures of the {count:,} requests that had ended."
     told = [
         figures(tally, until_s=(spans[key].ended_ns - began_ns[key]) / NS) for key, tally in tallies.items()
     ]
@@ -57,7 +55,6 @@ def recovered(run: LoadRun, folder: Path) -> LoadRun:
         clients=told,
         timeline=[moment for tally in tallies.values() for moment in timeline(tally)],
         objectives=[verdict for one in told for verdict in verdicts(wanted, one)],
-        notes=[*run.notes, note],
     )
 
 
@@ -67,13 +64,11 @@ class _Span:
 
     began_ns: int
     ended_ns: int
-    count: int = 0
 
     def widen(self, record: RequestRecord) -> None:
         """Take one more request in."""
         self.began_ns = min(self.began_ns, record.due_ns)
         self.ended_ns = max(self.ended_ns, record.ended_ns)
-        self.count += 1
 
 
 def _tally(run: LoadRun, client: str, mode: str, began_ns: int) -> Tally:

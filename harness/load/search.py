@@ -77,13 +77,15 @@ def find_max(
     start: float,
     *,
     is_whole: bool = False,
+    lowest: float = 1e-3,
     keep: Keep = lambda _: None,
 ) -> Found:
     """Double the level until it fails, then halve the distance until the bounds are 5 % apart.
 
-    `is_whole` is for users, who come in whole numbers. An endpoint that fails at some level is taken to fail
-    at every higher one. A level at which the generator is saturated ends the search upwards. Ended by the
-    user, it says between which levels the highest lies, as far as that is known.
+    `is_whole` is for users, who come in whole numbers. `lowest` is the level below which none is looked for.
+    An endpoint that fails at some level is taken to fail at every higher one. A level at which the generator
+    is saturated ends the search upwards. Where `measure` gives nothing, the search says between which levels
+    the highest lies, as far as that is known.
     """
     wanted, steps = tuple(objectives), list[Step]()
     kept, failed = 0.0, float("inf")
@@ -91,12 +93,12 @@ def find_max(
     while len(steps) < _MAX_STEPS and not _is_close(kept, failed, is_whole=is_whole):
         step = _step(measure, level, wanted)
         if step is None:
-            return interrupted(steps, is_whole=is_whole)
+            return cut_short(steps, is_whole=is_whole)
         steps.append(step)
         keep(steps)
         kept, failed = (level, failed) if step.is_kept else (kept, level)
         level = _next(kept, failed, is_whole=is_whole)
-        if level < 1e-3:
+        if not kept and level < lowest:
             break
     return Found(kept or None, _sentence(kept, steps, is_whole=is_whole), tuple(steps))
 
@@ -108,7 +110,10 @@ def parse_levels(text: str) -> tuple[float, ...]:
         raise UsageError(
             f"The levels {shown_value(text)} are unclear.", "Write numbers above zero, such as 1,2,4,8,16,32."
         )
-    return tuple(map(float, words))
+    levels = tuple(map(float, words))
+    if len(set(levels)) < len(levels):
+        raise UsageError(f"A level stands twice in {shown_value(text)}.", "Name each level once.")
+    return levels
 
 
 def _step(measure: Measure, level: float, objectives: tuple[Objective, ...]) -> Step | None:
@@ -129,14 +134,14 @@ def _is_close(kept: float, failed: float, *, is_whole: bool) -> bool:
     return failed - kept <= 1 if is_whole else bool(kept) and failed / kept <= _CLOSENESS
 
 
-def interrupted(steps: Iterable[Step], *, is_whole: bool) -> Found:
-    """What a search that was cut short has found by these levels."""
+def cut_short(steps: Iterable[Step], *, is_whole: bool) -> Found:
+    """What a search that did not come to its end has found by these levels."""
     measured, named = tuple(steps), partial(_named, is_whole=is_whole)
     kept = max((step.level for step in measured if step.is_kept), default=None)
-    failed = min((step.level for step in measured if not step.is_kept), default=None)
+    failed = min((step.level for step in measured if step.is_valid and not step.is_kept), default=None)
     known = [f"{named(kept)} kept the objectives"] if kept else []
     known += [f"{named(failed)} did not"] if failed else []
-    said = f"The search was interrupted: {', '.join(known) or 'no level was measured'}."
+    said = f"The search was cut short: {', '.join(known) or 'no level was measured'}."
     return Found(kept, said, measured)
 
 
@@ -152,12 +157,8 @@ def _sentence(kept: float, steps: list[Step], *, is_whole: bool) -> str:
     if not above.is_valid:
         why = above.figures.measurement.invalid[0]
         at_least = f"At least {named(kept)}" if kept else "No level was kept"
-        return f"{at_least}: {above.level:,.4g} could not be measured. {why}"
-    missed = [verdict for verdict in above.verdicts if not verdict.is_met]
-    measured = "; ".join(
-        f"{verdict.objective} was "
-        + ("not measured" if verdict.value is None else f"{verdict.value:,.4g} {verdict.unit}")
-        for verdict in missed
-    )
-    found = f"{named(kept)} is the highest level that keeps the objectives" if kept else "No level keeps them"
-    return f"{found}: at {named(above.level)}, {measured}."
+        return f"{at_least}: {named(above.level)} could not be measured. {why}"
+    missed = "; ".join(verdict.sentence for verdict in above.verdicts if not verdict.is_met)
+    if not kept:
+        return f"No level keeps the objectives: even at {named(above.level)}, {missed}."
+    return f"{named(kept)} is the highest level that keeps the objectives: at {named(above.level)}, {missed}."

@@ -1,11 +1,12 @@
 """Whether the figures of a run keep its objectives."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.load.histogram import Estimate, Proportion
+from harness.load.histogram import Estimate, Histogram, Proportion
 from harness.load.metrics import ClientFigures
-from harness.load.objectives import TIMES, Objective, Unit
+from harness.load.objectives import PLURALS, TIMES, WAITS, Objective, Unit, parse_objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class ObjectiveVerdict:
     """An objective and what was measured, in its unit; `value` is None where nothing could be measured.
 
     `is_clear` is False where the confidence interval holds the limit, so that another run may say otherwise.
+    `is_unanswered` says that so many requests failed that the percentile is that of one without an answer.
     """
 
     client: str
@@ -21,6 +23,28 @@ class ObjectiveVerdict:
     value: float | None
     is_met: bool
     is_clear: bool
+    is_unanswered: bool = False
+
+    @property
+    def measured(self) -> str:
+        """What was measured, in words; the number has as many digits as tell it from the limit."""
+        if self.value is None:
+            return "no answer" if self.is_unanswered else "nothing"
+        limit = parse_objective(self.objective).limit
+        return f"{_unlike(self.value, limit)} {self.unit}"
+
+    @property
+    def sentence(self) -> str:
+        """The objective and what came of it, such as `ttft.p95 was 831 ms, not below 500 ms`."""
+        wanted = parse_objective(self.objective)
+        be = "were" if wanted.figure in PLURALS else "was"
+        if self.value is None:
+            return (
+                f"{wanted.name} {'fell on a failed request' if self.is_unanswered else f'{be} not measured'}"
+            )
+        side = "below" if wanted.comparison == "<" else "above"
+        negated = "" if self.is_met else "not "
+        return f"{wanted.name} {be} {self.measured}, {negated}{side} {wanted.limit:,.12g} {wanted.unit}"
 
 
 def verdicts(objectives: Iterable[Objective], figures: ClientFigures) -> list[ObjectiveVerdict]:
@@ -36,17 +60,31 @@ def _verdict(objective: Objective, figures: ClientFigures) -> ObjectiveVerdict:
         )
     bounds = [bound for bound in (measured.low, measured.high) if bound is not None]
     is_met = objective.is_met_by(measured.value)
+    is_unanswered = math.isinf(measured.value)
     return ObjectiveVerdict(
         figures.client,
         str(objective),
         objective.unit,
-        measured.value,
+        None if is_unanswered else measured.value,
         is_met,
-        is_clear=all(objective.is_met_by(bound) is is_met for bound in bounds),
+        all(objective.is_met_by(bound) is is_met for bound in bounds),
+        is_unanswered,
     )
 
 
+def _unlike(value: float, limit: float) -> str:
+    """A value to three digits or more, so that a rounded one does not read like the limit that it misses."""
+    for digits in range(10):
+        told = f"{value:,.{digits}f}"
+        rounded = float(told.replace(",", ""))
+        if abs(rounded - value) <= abs(value) / 200 and (rounded != limit or value == limit):
+            return told
+    return f"{value:g}"
+
+
 def _measured(objective: Objective, figures: ClientFigures) -> Estimate | None:
+    if objective.figure in WAITS and objective.statistic != "mean" and figures.errors.count:
+        return _waited(objective, figures)
     if objective.figure in TIMES:
         found = figures.figures.get(TIMES[objective.figure])
         return None if found is None else found.statistics.get(objective.statistic)
@@ -63,6 +101,15 @@ def _measured(objective: Objective, figures: ClientFigures) -> Estimate | None:
             return _exact(figures.output_tokens_per_s_total)
         case _:
             return _exact(figures.requests_per_s)
+
+
+def _waited(objective: Objective, figures: ClientFigures) -> Estimate | None:
+    """How long requests waited, of all that were due: one that fails waits for ever."""
+    found = figures.figures.get(TIMES[objective.figure])
+    if found is None and figures.errors.count < figures.requests:
+        return None
+    values = Histogram() if found is None else Histogram.from_json(found.histogram)
+    return values.estimate_among(objective.statistic, figures.errors.count)
 
 
 def _percent(proportion: Proportion) -> Estimate | None:

@@ -148,7 +148,7 @@ def test_a_folder_of_load_runs_is_compared_as_such(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_killed_is_compared_as_far_as_it_came(tmp_path: Path) -> None:
-    killed = replace(run_of("theirs", 240, seed=2), clients=[], timeline=[], objectives=[], is_complete=False)
+    killed = replace(run_of("theirs", 240, seed=2), clients=[], timeline=[], objectives=[], ending="killed")
     load_run.save(run_of(), tmp_path / "0")
     load_run.save(killed, tmp_path / "1")
     with path_of(tmp_path / "1", 0).open("wb") as file:
@@ -157,7 +157,7 @@ def test_a_run_that_was_killed_is_compared_as_far_as_it_came(tmp_path: Path) -> 
     assert found is not None
     assert _verdicts(found, "TTFT p50")[1].startswith("worse by ")
     assert found.notes == (
-        "theirs: The run was killed; these are the figures of the 600 requests that had ended.",
+        "theirs: This run was killed: these are the figures of the 600 requests that had ended.",
     )
 
 
@@ -194,7 +194,7 @@ def test_each_client_is_shown_beside_itself() -> None:
 @pytest.mark.parametrize(
     "otherwise",
     [
-        lambda run: replace(run, workload=replace(run.workload, name="another")),
+        lambda run: replace(run, workload=replace(run.workload, source="another")),
         lambda run: replace(run, plan=replace(run.plan, arrivals="poisson:99")),
         lambda run: replace(run, clients=[replace(one, mode="plain") for one in run.clients]),
     ],
@@ -204,7 +204,9 @@ def test_runs_that_measured_something_else_are_not_worse(
     otherwise: Callable[[LoadRun], LoadRun], tmp_path: Path
 ) -> None:
     old, new = run_of(), otherwise(run_of("theirs", 240))
-    assert answer(compared(old, new)) == "Under load theirs can't be held against ours."
+    found = compared(old, new)
+    assert answer(found) == "Under load theirs can't be held against ours."
+    assert found.notes[-1].startswith("theirs can't be held against ours: ")
     load_run.save(old, tmp_path / "old")
     load_run.save(new, tmp_path / "new")
     assert make([tmp_path / "new"], tmp_path / "old", (), None).exit_code == 3

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from harness.endpoint.fast import FastSettings, running
 from harness.endpoint.fast_answers import Failure
 from harness.load import load_run
 from harness.load.record import RequestRecord
+from harness.load.workload import load_workload
 from tests.load import runs
 from tests.load.commands import ended, expected, load, records_of, start_load, told, wait_for
 
@@ -34,7 +36,7 @@ def test_a_closed_loop_is_measured_and_every_request_kept(fast: str, tmp_path: P
     assert [path.name for path in (tmp_path / "run").glob("requests*")] == ["requests.jsonl.zst"]
     run = told(tmp_path / "run")
     records = records_of(tmp_path / "run")
-    assert run["is_complete"]
+    assert run["ending"] == "complete"
     assert run["clients"][0]["outcomes"] == {"ok": len(records)}
     assert run["clients"][0]["conformance"]["judged"] == len(records)
     assert [record.ordinal for record in records] == list(range(len(records)))
@@ -130,7 +132,11 @@ def test_a_search_in_which_no_level_keeps_the_objectives_is_exit_code_one(tmp_pa
 
 @pytest.mark.parametrize(("earlier_ms", "code", "word"), [(0.2, 1, "worse"), (500, 0, "better")])
 def test_a_baseline_tells_better_from_worse(earlier_ms: float, code: int, word: str, tmp_path: Path) -> None:
-    load_run.save(runs.load_run(runs.some_records(earlier_ms, failures=0)), tmp_path / "earlier")
+    earlier = runs.load_run(runs.some_records(earlier_ms, failures=0))
+    asked = load_workload("short-chat")
+    workload = replace(earlier.workload, source=asked.source)
+    plan = replace(earlier.plan, arrivals="users:3")
+    load_run.save(replace(earlier, workload=workload, plan=plan), tmp_path / "earlier")
     with running(FastSettings(tokens=1, first_token_ms=20)) as base_url:
         told_code, _, err = load(base_url, tmp_path / "run", *_A_SECOND, "--baseline", "earlier")
     assert (told_code, err) == (expected(tmp_path / "run", code), "")
@@ -138,19 +144,27 @@ def test_a_baseline_tells_better_from_worse(earlier_ms: float, code: int, word: 
     assert any(each["figure"] == "ttft_ms.p50" and each["is_real"] for each in differences)
     summary = (tmp_path / "run" / "summary.md").read_text()
     assert "Since the run of" in summary
-    assert f"| {word}, by " in summary
+    assert f"| {word} by " in summary
 
 
 def test_nothing_is_asked_where_the_baseline_or_the_folder_is_no_use(tmp_path: Path) -> None:
     log, folder = tmp_path / "sent", tmp_path / "run"
     (tmp_path / "file").write_text("")
+    (tmp_path / "check").mkdir()
+    (tmp_path / "check" / "run.json").write_text("{}")
     load_run.save(runs.load_run(), folder)
     kept = (folder / "load.json").read_bytes()
     with running(FastSettings(log=log)) as base_url:
         for arguments, said in (
-            (("--baseline", "run", "--clients", "openai"), "figures of raw stream and this run of openai"),
+            (
+                ("--baseline", "run", "--out", "new", "--clients", "openai"),
+                "figures of raw stream and this run of openai",
+            ),
             (("--baseline", "file"), "holds no load run"),
+            (("--baseline", "run"), "run is the baseline itself"),
+            (("--baseline", "run", "--out", "new"), "the text of the workload short-chat is another"),
             (("--out", str(tmp_path / "file" / "run")), "can't be written (Not a directory)"),
+            (("--out", str(tmp_path / "check")), "holds a conformance run"),
         ):
             code, out, err = load(base_url, folder, *_A_SECOND, *arguments)
             assert (code, out) == (2, "")

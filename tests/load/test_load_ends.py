@@ -57,7 +57,7 @@ def test_ctrl_c_keeps_what_was_measured(fast: str, tmp_path: Path) -> None:
     run = told(folder)
     assert (code, err) == (130, "")
     assert out.startswith("First output after ")
-    assert not run["is_complete"]
+    assert run["ending"] == "interrupted"
     assert run["clients"][0]["requests"] == len(records_of(folder)) > 0
     assert [verdict["is_met"] for verdict in run["objectives"]] == [True]
 
@@ -151,7 +151,7 @@ def _is_connected(pid: int) -> bool:
     ("asked", "said"),
     [
         (("--sweep", "1,2,4"), "No level of load was measured."),
-        (("--find-max", "errors<1%"), "The search was interrupted: no level was measured."),
+        (("--find-max", "errors<1%"), "The search was cut short: no level was measured."),
     ],
 )
 def test_ctrl_c_ends_a_curve_and_leaves_out_the_level_it_cut_short(
@@ -165,7 +165,7 @@ def test_ctrl_c_ends_a_curve_and_leaves_out_the_level_it_cut_short(
     run = told(folder)
     assert (code, err) == (130, "")
     assert out.startswith(said)
-    assert not run["is_complete"]
+    assert run["ending"] == "interrupted"
     assert run["curve"]["steps"] == []
 
 
@@ -179,13 +179,13 @@ def test_a_run_that_was_killed_is_reported_from_its_requests(fast: str, tmp_path
     child.communicate()
     records = records_of(folder)
     assert [record.ordinal for record in records] == list(range(len(records)))
-    assert not told(folder)["is_complete"]
+    assert told(folder)["ending"] == "killed"
     summary = _reported(folder)
     measured = sum(record.ordinal >= 15 for record in records)
     assert f"Requests: {measured:,} in " in summary
     assert f"{len(records) - measured} outside the window" in summary
     assert f"the figures of the {len(records):,} requests that had ended" in summary
-    assert "**This run was interrupted.**" in summary
+    assert "This run was killed: " in summary
     kept, missed = (line for line in summary.splitlines() if "ttft.p95<" in line)
     assert "kept" in kept or "not judged" in kept
     assert "missed" in missed or "not judged" in missed
@@ -203,12 +203,11 @@ def test_a_curve_that_was_killed_has_the_levels_that_had_ended(
     curve = told(folder)["curve"]
     assert [step["level"] for step in curve["steps"]] == [1, 2]
     summary = _reported(folder)
-    assert "The run was killed: of its levels, those stand here that had ended." in summary
-    assert "**This run was interrupted.**" in summary
+    assert "This run was killed: of its levels, those stand here that had ended." in summary
     assert all(f"| {level} |" in summary for level in ("1 user", "2 users"))
     assert summary.count("requests that had ended") == 0
     if asked[0] == "--find-max":
-        assert "The search was interrupted: " in summary
+        assert "The search was cut short: " in summary
 
 
 def _reported(folder: Path) -> str:

@@ -12,15 +12,19 @@ from llmd_benchmark_report import load_benchmark_report  # type: ignore[import-u
 
 from harness.errors import UnwritableError
 from harness.load.load_run import Curve, LoadRun, Worker, compared
+from harness.load.metrics import figures
 from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome
 from harness.load.search import Step, find_max
-from harness.report.load import charts, formats, write
+from harness.load.verdicts import verdicts
+from harness.report.load import charts, forget, formats, terminal, write
 from harness.report.load.charts import Chart
+from harness.report.load.summary import percent
 from tests.load.records import record
-from tests.load.runs import figures_of, load_run, some_records
+from tests.load.runs import figures_of, load_run, some_records, tally_of
 
-_GOLDEN = Path(__file__).parent / "golden" / "summary.md"
+_GOLDEN = Path(__file__).parent / "golden"
+_WANTED = parse_objectives(["ttft.p95<500ms"])
 
 
 @cache
@@ -48,6 +52,10 @@ def _page(run: LoadRun) -> str:
 @cache
 def _page_of_run() -> str:
     return _page(_run())
+
+
+def _terminal(run: LoadRun, *, quiet: bool = False) -> str:
+    return "\n".join(terminal.lines(run, quiet=quiet))
 
 
 def _markdown(run: LoadRun) -> str:
@@ -115,11 +123,21 @@ def test_figures_that_are_not_valid_judge_nothing() -> None:
 
 
 def test_an_interrupted_run_and_a_dead_worker_are_told() -> None:
-    run = replace(_run(), is_complete=False, workers=[Worker("worker-2", 41, has_died=True)])
-    for text in (_page(run), _markdown(run)):
-        assert "interrupted" in text
-        assert "worker-2" in text
-        assert "41 requests" in text
+    interrupted = replace(_run(), ending="interrupted")
+    short = replace(
+        _run(), ending="short of a worker", workers=[Worker("1", 500), Worker("2", 41, has_died=True)]
+    )
+    for run, said in (
+        (interrupted, "This run was interrupted: these are the figures of the 600 requests that had ended."),
+        (short, "Of 2 workers, 1 died (2 after 41 requests). From then on the load was less than asked"),
+    ):
+        for text in (
+            _page(run),
+            _markdown(run).replace("\\", ""),
+            _terminal(run),
+            _terminal(run, quiet=True),
+        ):
+            assert said in text
 
 
 def test_what_differs_since_the_baseline_is_told() -> None:
@@ -127,14 +145,14 @@ def test_what_differs_since_the_baseline_is_told() -> None:
     run = compared(slower, kept)
     for text in (_page(run), _markdown(run)):
         assert "Worse than its baseline" in text
-        assert re.search(r"worse, by \d+(\.\d+)? to \d+(\.\d+)? ms", text)
+        assert re.search(r"worse by \d+(\.\d+)? to \d+(\.\d+)? ms", text)
         assert "no difference shown" in text
 
 
 def test_a_run_in_which_everything_failed_is_told() -> None:
     failed = load_run(record(n, due_s=3 + n, outcome=Outcome.UNREACHABLE) for n in range(5))
-    assert "No output at" in _page(failed)
-    assert "No output at" in _markdown(failed)
+    for text in (_page(failed), _markdown(failed), _terminal(failed)):
+        assert "No answer: 100 % of 5 requests failed." in text
 
 
 def test_a_run_without_requests_can_be_reported() -> None:
@@ -144,7 +162,115 @@ def test_a_run_without_requests_can_be_reported() -> None:
 
 
 def test_the_markdown_is_as_it_was() -> None:
-    assert _markdown(_run()) == _GOLDEN.read_text(encoding="utf-8")
+    assert _markdown(_run()) == (_GOLDEN / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_terminal_is_as_it_was(*, quiet: bool) -> None:
+    golden = _GOLDEN / ("terminal-quiet.txt" if quiet else "terminal.txt")
+    assert _terminal(_run(), quiet=quiet) + "\n" == golden.read_text(encoding="utf-8")
+
+
+def test_each_of_several_clients_is_named_with_what_is_its_own() -> None:
+    raw = _run().clients[0]
+    invalid = replace(raw.measurement, invalid=["The generator was saturated."])
+    run = replace(_run(), clients=[raw, replace(raw, client="openai", measurement=invalid)])
+    for text in (_page(run), _markdown(run), _terminal(run)):
+        assert re.search(r"raw: First output after [^:]* errors\. openai: First output after ", text)
+        assert "openai: The generator was saturated." in text
+        assert "raw: The generator" not in text
+    assert "✓ raw: ttft.p95 was 203 ms, below 500 ms" in _terminal(run)
+
+
+def test_the_figures_of_a_search_are_those_of_the_level_that_it_found() -> None:
+    curve = _searched().curve
+    assert curve is not None
+    assert curve.shown is not None
+    assert curve.shown.level == curve.highest != curve.steps[-1].level
+    for text in (_page(_searched()), _markdown(_searched()), _terminal(_searched())):
+        assert "of the level that was found, " in text
+
+
+def test_a_level_says_why_it_is_not_valid_and_what_it_misses() -> None:
+    found = find_max(
+        lambda level: figures_of(some_records(600 if level > 4 else 100)),
+        parse_objectives(["ttft.p95<500ms"]),
+        4,
+    )
+    void = replace(
+        found.steps[0],
+        level=1,
+        figures=replace(
+            found.steps[0].figures,
+            measurement=replace(found.steps[0].figures.measurement, invalid=["Of 2 workers, 1 died (2)."]),
+        ),
+    )
+    run = replace(_run(), curve=Curve("users", [*found.steps, void]))
+    for text in (_page(run), _markdown(run), _terminal(run, quiet=True)):
+        assert "1 user: not valid. Of 2 workers, 1 died (2)" in text.replace("\\", "")
+        assert re.search(r"8 users: ttft\.p95 was [\d,]+ ms, not below 500 ms", text)
+        assert "Misses an objective at " in text
+
+
+def test_a_run_that_ended_before_its_window_claims_nothing() -> None:
+    early = [record(n, due_s=n / 10) for n in range(15)]
+    told = figures(tally_of(early), until_s=1.5)
+    run = replace(load_run(early), clients=[told], ending="interrupted", objectives=verdicts(_WANTED, told))
+    for text in (_page(run), _markdown(run), _terminal(run)):
+        assert "No request of the measured window had ended." in text
+        assert "100 %" not in text
+        assert "0 requests/s" not in text
+        assert "No request failed" not in text
+
+
+def test_texts_to_embed_have_an_answer_and_tokens_of_their_own() -> None:
+    vectors = [
+        replace(
+            record(n, due_s=3 + n / 10, gaps_ms=(), tokens=None),
+            first_content_ns=None,
+            last_output_ns=None,
+            arrivals_ns=(),
+            prompt_tokens=9,
+        )
+        for n in range(20)
+    ]
+    text = _terminal(load_run(vectors))
+    assert text.startswith("The whole answer after 105 ms (p50)")
+    assert "No answer told its usage" not in text
+    assert "Output tokens/s        not known" in text
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5, "50 %"),
+        (0.99996, "99.996 %"),
+        (0.996, "99.6 %"),
+        (0.0000042, "0.00042 %"),
+        (0.05, "5 %"),
+        (0.0123, "1.2 %"),
+        (0.95, "95 %"),
+    ],
+)
+def test_nothing_but_nought_and_the_whole_is_rounded_to_them(part: float, said: str) -> None:
+    assert percent(part) == said
+
+
+def test_reports_of_an_earlier_run_are_gone_from_a_folder(tmp_path: Path) -> None:
+    write(replace(_run(), clients=_run().clients * 2), tmp_path, formats())
+    (tmp_path / "notes.md").write_text("mine")
+    forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
+
+
+def test_the_benchmark_report_of_a_curve_has_the_concurrency_of_its_level() -> None:
+    steps = [Step(level, _run().clients[0]) for level in (4, 16)]
+    curve = replace(_run(), curve=Curve("users", steps), plan=replace(_run().plan, arrivals="users:1"))
+    told = json.loads(formats()["llmd"].render(curve)["benchmark-report.json"])
+    assert told["scenario"]["load"]["standardized"]["concurrency"] == 16
+    load_benchmark_report(told)
 
 
 def test_a_search_is_told_with_its_levels() -> None:

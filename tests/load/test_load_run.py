@@ -11,9 +11,12 @@ from jsonschema import Draft202012Validator
 from harness.cli import main
 from harness.errors import RunFolderError, UnwritableError, UsageError
 from harness.load import load_run
-from harness.load.load_run import Curve, LoadRun, Worker
+from harness.load.load_run import Curve, Ending, LoadRun
+from harness.load.objectives import parse_objectives
 from harness.load.record import Outcome
 from harness.load.search import Step, find_max
+from harness.load.verdicts import verdicts
+from harness.report.load.summary import state
 from harness.rulebook import publish_schemas
 from tests.load import runs
 from tests.load.records import record
@@ -52,13 +55,44 @@ def test_the_exit_code_tells_objectives_and_validity_apart() -> None:
     assert late.exit_code == 3
     assert "saturated" in late.invalid[0]
     failed = runs.load_run(record(n, due_s=3, outcome=Outcome.UNREACHABLE) for n in range(5))
-    assert failed.exit_code == 3
+    assert failed.exit_code == 1
+    assert replace(failed, objectives=[], plan=replace(failed.plan, objectives=[])).exit_code == 3
 
 
-def test_objectives_that_too_little_load_kept_are_no_success() -> None:
-    workers = [Worker("1", 300), Worker("2", 20, has_died=True)]
-    assert replace(runs.load_run(runs.some_records(failures=0)), workers=workers).exit_code == 3
-    assert replace(runs.load_run(runs.some_records(ttft_ms=900)), workers=workers).exit_code == 1
+@pytest.mark.parametrize("ending", ["short of a worker", "interrupted", "killed"])
+def test_objectives_that_a_part_of_a_run_kept_are_no_success(ending: Ending) -> None:
+    kept, missed = (runs.load_run(runs.some_records(ttft_ms, failures=0)) for ttft_ms in (120, 900))
+    assert replace(kept, ending=ending).exit_code == 3
+    assert replace(missed, ending=ending).exit_code == 1
+    assert state(replace(kept, ending=ending)) == "cut short"
+    assert state(kept) == "keeps"
+
+
+def test_a_sweep_misses_where_one_of_its_levels_does_and_keeps_what_is_valid_alone() -> None:
+    run = runs.load_run(runs.some_records(failures=0))
+    late = [replace(each, woke_ns=each.due_ns + 50_000_000) for each in runs.some_records()]
+    kept, missed, void = (
+        Step(level, figures, tuple(verdicts(parse_objectives(runs.OBJECTIVES), figures)))
+        for level, figures in enumerate(
+            map(runs.figures_of, (runs.some_records(failures=0), runs.some_records(900), late)), 1
+        )
+    )
+    for steps, code in (([kept], 0), ([kept, missed], 1), ([kept, void], 3), ([missed, void], 1)):
+        assert replace(run, curve=Curve("users", steps)).exit_code == code
+    bare = [replace(step, verdicts=()) for step in (kept, void)]
+    curve = Curve("users", bare)
+    assert replace(run, curve=curve, objectives=[], plan=replace(run.plan, objectives=[])).exit_code == 0
+
+
+def test_a_search_that_lost_a_worker_has_found_nothing() -> None:
+    run = runs.load_run(runs.some_records(failures=0))
+    steps = [Step(1, run.clients[0]), Step(2, run.clients[0])]
+    cut_short = Curve("users", steps, 2, "The search was cut short: 2 users kept the objectives.")
+    assert replace(run, curve=cut_short).exit_code == 0
+    assert replace(run, curve=cut_short, ending="short of a worker").exit_code == 3
+    nothing = replace(cut_short, highest=None)
+    assert replace(run, curve=nothing).exit_code == 1
+    assert replace(run, curve=nothing, ending="short of a worker").exit_code == 3
 
 
 def test_a_curve_is_held_against_its_baseline_at_a_level_of_both() -> None:
@@ -85,24 +119,45 @@ def test_runs_of_different_clients_have_nothing_to_compare() -> None:
     other = replace(run, clients=[replace(client, client="openai") for client in run.clients])
     asked = [(client.client, client.mode) for client in run.clients]
     with pytest.raises(UsageError, match="figures of openai stream and this run of raw stream"):
-        load_run.check_comparable(other, asked)
+        load_run.check_comparable(other, run, asked)
     with pytest.raises(UsageError, match="figures of no client"):
-        load_run.check_comparable(replace(run, clients=[]), asked)
+        load_run.check_comparable(replace(run, clients=[]), run, asked)
 
 
-def test_a_baseline_of_another_plan_is_told() -> None:
+def test_a_baseline_that_was_asked_otherwise_is_refused() -> None:
+    run = runs.load_run()
+    asked = [(client.client, client.mode) for client in run.clients]
+    load_run.check_comparable(run, run, asked)
+    summarised = replace(run.workload, name="long-prompt", source="sentence = 1")
+    for other, why in (
+        (
+            replace(run, plan=replace(run.plan, arrivals="poisson:10")),
+            "arrivals poisson:10 there, poisson:20",
+        ),
+        (replace(run, plan=replace(run.plan, cap=8)), "a cap of 8 there, no cap here"),
+        (replace(run, workload=summarised), "the workload long-prompt there, short-chat here"),
+        (replace(run, workload=replace(run.workload, source="")), "the text of the workload short-chat is"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            load_run.check_comparable(other, run, asked)
+    swept = replace(run, curve=Curve("requests/s", [Step(10, run.clients[0])]))
+    load_run.check_comparable(swept, run, asked)
+    late = [replace(each, woke_ns=each.due_ns + 50_000_000) for each in runs.some_records()]
+    with pytest.raises(UsageError, match="The baseline is not valid: The generator was saturated"):
+        load_run.check_comparable(runs.load_run(late), run, asked)
+
+
+def test_what_else_was_asked_otherwise_is_told() -> None:
     run = runs.load_run()
     assert load_run.compared(run, run).notes == []
-    other = replace(run, plan=replace(run.plan, arrivals="poisson:10", cap=8))
-    assert load_run.compared(run, other).notes == [
+    other = replace(run, plan=replace(run.plan, seed=7, objectives=["errors<1%"]))
+    held = load_run.compared(run, other)
+    assert held.notes == [
         "The baseline was asked otherwise, which may be what differs: "
-        "arrivals poisson:10 (here poisson:20), cap 8 (here None)."
+        "seed 7 (here 1), objectives errors<1% (here ttft.p95<500ms, itl.p99<80ms, errors<0.5%)."
     ]
-    changed = replace(run, workload=replace(run.workload, source="sentence = 1"))
-    assert (
-        "workload short-chat (here short-chat, whose text differs)"
-        in load_run.compared(run, changed).notes[0]
-    )
+    assert held.baseline is not None
+    assert "goodput" not in [each.figure for each in held.baseline.differences]
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

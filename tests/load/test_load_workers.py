@@ -66,7 +66,7 @@ def test_a_worker_without_a_user_ends_with_the_run(fast: str, tmp_path: Path) ->
     code, _, err = load(fast, folder, *asked)
     assert (code, err) == (expected(folder, 0), "")
     run = told(folder)
-    assert run["is_complete"]
+    assert run["ending"] == "complete"
     assert min(worker["requests"] for worker in run["workers"]) == 0
 
 
@@ -136,15 +136,42 @@ def test_a_worker_that_dies_is_told_of_and_the_others_figures_stand(fast: str, t
     child = start_load(fast, folder, *asked)
     wait_for(lambda: len({record.worker for record in read(folder)}) == 2)
     os.kill(_workers_of(child.pid)[0], signal.SIGKILL)
-    code, _, err = ended(child)
+    code, out, err = ended(child)
     run = told(folder)
     assert (code, err) == (3, "")
     assert sorted(worker["has_died"] for worker in run["workers"]) == [False, True]
-    assert not run["is_complete"]
+    assert run["ending"] == "short of a worker"
     assert run["clients"][0]["requests"] > 0
-    assert any("died" in note for note in run["notes"])
-    assert "died in mid-run" in (folder / "summary.md").read_text()
+    for text in (out, (folder / "summary.md").read_text()):
+        assert "Of 2 workers, 1 died (" in text.replace("\\", "")
+        assert "Measured in part" in text
+        assert "Keeps" not in text
     assert [verdict["is_met"] for verdict in run["objectives"]] == [True]
+
+
+@pytest.mark.parametrize("asked", [("--sweep", "2,4"), ("--find-max", "errors<50%")])
+@pytest.mark.parametrize("dead", [1, 2])
+def test_a_level_that_lost_a_worker_is_void(
+    dead: int, asked: tuple[str, str], fast: str, tmp_path: Path
+) -> None:
+    """A search concludes nothing from it; a sweep goes on as long as somebody is left."""
+    folder = tmp_path / "run"
+    load = ("--arrivals", "users:2", "--duration", "4", "--processes", "2", *asked)
+    child = start_load(fast, folder, *load)
+    wait_for(lambda: len({record.worker for record in read(folder)}) == 2)
+    for pid in _workers_of(child.pid)[:dead]:
+        os.kill(pid, signal.SIGKILL)
+    code, out, err = ended(child)
+    run = told(folder)
+    assert (code, err) == (3, "")
+    assert run["ending"] == "short of a worker"
+    steps = run["curve"]["steps"]
+    assert f"Of 2 workers, {dead} died" in steps[0]["figures"]["measurement"]["invalid"][-1]
+    assert [step["level"] for step in steps] == [2, 4][: len(steps)]
+    assert len(steps) == (2 if dead == 1 and asked[0] == "--sweep" else 1)
+    assert run["curve"]["highest"] is None
+    assert "2 users: not valid. " in out
+    assert "Keeps" not in out
 
 
 def _workers_of(pid: int) -> list[int]:

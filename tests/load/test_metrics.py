@@ -191,7 +191,7 @@ def test_workers_tallies_merge_into_exactly_that_of_one(
 
 def test_a_saturated_generator_makes_the_run_invalid() -> None:
     late = figures(_tally(record(n, due_s=n / 100, late_ms=40, ttft_ms=140) for n in range(200)))
-    assert "The generator was saturated: 1 %" in late.measurement.invalid[0]
+    assert "The generator was saturated: 3 of 200 requests left 40.0 ms late" in late.measurement.invalid[0]
     busy = figures(_tally([record()]), cpu_share=0.99)
     assert busy.measurement.invalid == ["The generator was saturated: it used 99% of its core."]
     assert figures(_tally([record()]), cpu_share=0.5).measurement.invalid == []

@@ -49,14 +49,18 @@ def test_the_highest_number_of_users_is_found_exactly(capacity: int, start: int)
 def test_it_is_said_what_was_missed_above() -> None:
     found = find_max(_server(40), _WANTED, 10)
     assert "is the highest level that keeps the objectives: at " in found.sentence
-    assert "ttft.p95<500ms was 1,000 ms" in found.sentence
+    assert "ttft.p95 was 1,000 ms, not below 500 ms" in found.sentence
 
 
 def test_a_server_that_keeps_nothing_has_no_highest_level() -> None:
     found = find_max(_server(0), _WANTED, 10)
     assert found.level is None
-    assert found.sentence.startswith("No level keeps them: at ")
+    assert found.sentence.startswith("No level keeps the objectives: even at 0.0")
+    hasty = find_max(_server(0), _WANTED, 10, lowest=2)
+    assert [step.level for step in hasty.steps] == [10, 5, 2.5]
+    assert hasty.sentence.startswith("No level keeps the objectives: even at 2.5 requests/s, ttft.p95 was")
     assert find_max(_server(0), _WANTED, 4, is_whole=True).level is None
+    assert find_max(_server(40), _WANTED, 1, lowest=20).level == pytest.approx(40, rel=0.06)
 
 
 def test_where_the_generator_is_saturated_the_search_says_at_least() -> None:
@@ -83,7 +87,7 @@ def test_what_is_interrupted_keeps_the_levels_before() -> None:
     assert [step.level for step in sweep(measured_until(8), parse_levels("1,8,16,2"), _WANTED)] == [1, 8]
     found = find_max(measured_until(8), _WANTED, 4)
     assert [step.level for step in found.steps] == [4, 8]
-    assert found.sentence == "The search was interrupted: 8 requests/s kept the objectives."
+    assert found.sentence == "The search was cut short: 8 requests/s kept the objectives."
     assert find_max(measured_until(0), _WANTED, 4).sentence.endswith(": no level was measured.")
 
 
@@ -91,3 +95,8 @@ def test_what_is_interrupted_keeps_the_levels_before() -> None:
 def test_levels_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="unclear"):
         parse_levels(text)
+
+
+def test_a_level_is_measured_once() -> None:
+    with pytest.raises(UsageError, match="stands twice"):
+        parse_levels("1,2,1.0")

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from harness.load.load_run import LoadRun
-from harness.writing import whole
+from harness.writing import whole, writing
 
 
 class Format(Protocol):
-    """A report format: a module of this package."""
+    """A report format: a module of this package. Its files have names of the pattern `FILES`."""
+
+    FILES: str
 
     def render(self, run: LoadRun) -> Mapping[str, str]:
         """The text of each file by its name, ready to be written as UTF-8."""
@@ -28,6 +30,14 @@ def formats() -> Mapping[str, Format]:
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
     return {name: cast("Format", module) for name, module in modules.items() if hasattr(module, "render")}
+
+
+def forget(folder: Path) -> None:
+    """Remove the reports of an earlier run; raises UnwritableError where that can't be done."""
+    for each in formats().values():
+        for path in folder.glob(each.FILES):
+            with writing(path):
+                path.unlink()
 
 
 def write(run: LoadRun, folder: Path, names: Iterable[str]) -> tuple[Path, ...]:

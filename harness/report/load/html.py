@@ -11,7 +11,7 @@ from harness.report.load.charts import charts
 from harness.report.load.summary import FigureText
 from harness.report.page import page
 
-FILENAME = "report.html"
+FILES = "report.html"
 
 _TEXT_CHARS = 800
 
@@ -38,7 +38,9 @@ def render(run: LoadRun) -> Mapping[str, str]:
         state_text=summary.STATES[state],
         headline=summary.headline(run),
         asked=summary.asked(run),
-        of_the_last_level=summary.of_the_last_level(run),
+        of_which_level=summary.of_which_level(run),
+        cut_short=summary.cut_short_text(run),
+        level_reasons=list(summary.level_reasons(run)),
         charts=list(charts(run)),
         statistics=STATISTICS,
         clients=[
@@ -59,7 +61,7 @@ def render(run: LoadRun) -> Mapping[str, str]:
         verdict_symbols=summary.VERDICT_SYMBOLS,
         steps=sorted(run.curve.steps, key=lambda step: step.level) if run.curve else [],
     )
-    return {FILENAME: text}
+    return {FILES: text}
 
 
 def _present(client: ClientFigures, figures: tuple[FigureText, ...]) -> list[FigureText]:

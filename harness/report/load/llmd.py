@@ -13,7 +13,7 @@ from harness.load.histogram import Histogram
 from harness.load.load_run import LoadRun
 from harness.load.metrics import ClientFigures, Distribution
 
-FILENAME = "benchmark-report.json"
+FILES = "benchmark-report*.json"
 VERSION = "0.2.1"
 
 _SHARES = {
@@ -43,7 +43,8 @@ def render(run: LoadRun) -> Mapping[str, str]:
     """A report for each client, since the format has room for one; the first has the plain name."""
     texts = {}
     for number, client in enumerate(run.clients):
-        name = FILENAME if number == 0 else f"benchmark-report-{client.client}-{client.mode}.json"
+        told_apart = "" if number == 0 else f"-{client.client}-{client.mode}"
+        name = FILES.replace("*", told_apart)
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         texts[name] = orjson.dumps(_report(run, client), option=option).decode()
     return texts
@@ -80,21 +81,21 @@ def _load(run: LoadRun, client: ClientFigures) -> dict[str, Any]:
         "source": "random",
         "input_seq_len": {"distribution": "other", "value": length},
     }
-    kind, _, level = run.plan.arrivals.partition(":")
-    if kind == "users" and level.isdigit():
+    kind, _, level = run.shown_arrivals.partition(":")
+    if kind == "users":
         standardized["concurrency"] = int(level)
     elif client.window_s and client.requests:
         standardized["rate_qps"] = client.requests / client.window_s
     return {
         "metadata": {
-            "cfg_id": _digest(run.workload.source, run.plan.arrivals, str(run.plan.seed)),
+            "cfg_id": _digest(run.workload.source, run.shown_arrivals, str(run.plan.seed)),
             "description": run.workload.sentence,
         },
         "standardized": standardized,
         "native": {
             "args": {
                 "workload": run.workload.name,
-                "arrivals": run.plan.arrivals,
+                "arrivals": run.shown_arrivals,
                 "seed": run.plan.seed,
                 "client": client.client,
                 "mode": client.mode,

@@ -8,9 +8,8 @@ from harness.load.search import Step
 from harness.report.load import summary
 from harness.report.load.summary import FigureText, interval, number, share
 from harness.report.markdown import code, fitted, in_cell
-from harness.report.text import plural
 
-FILENAME = "summary.md"
+FILES = "summary.md"
 
 _TEXT_CHARS = 500
 _SHOWN = ("p50", "p95", "p99", "max", "mean")
@@ -18,7 +17,7 @@ _SHOWN = ("p50", "p95", "p99", "max", "mean")
 
 def render(run: LoadRun) -> Mapping[str, str]:
     """The run as Markdown."""
-    return {FILENAME: fitted(_blocks(run), "report.html and load.json")}
+    return {FILES: fitted(_blocks(run), "report.html and load.json")}
 
 
 def _blocks(run: LoadRun) -> Iterator[str]:
@@ -27,15 +26,10 @@ def _blocks(run: LoadRun) -> Iterator[str]:
     target = in_cell(run.target.name)
     yield f"## {summary.SYMBOLS[state]} {target}: {_prose(summary.headline(run))}\n"
     yield f"{summary.STATES[state]}. {_prose(summary.asked(run))}\n"
-    if not run.is_complete:
-        yield "**This run was interrupted.** What follows is what it had until then.\n"
+    if told := summary.cut_short_text(run):
+        yield f"**Measured in part.** {_prose(told)}\n"
     for reason in run.invalid:
         yield f"**Not valid.** {_prose(reason)}\n"
-    for worker in run.workers:
-        if worker.has_died:
-            told = plural(worker.requests, "request")
-            died = f"**{in_cell(worker.name)} died in mid-run**, after {told}"
-            yield f"{died}; the figures are those of the others, and of what it had told.\n"
     if run.objectives:
         yield _table(
             ("objective", "client", "measured", "verdict"),
@@ -43,7 +37,7 @@ def _blocks(run: LoadRun) -> Iterator[str]:
                 (
                     in_cell(verdict.objective),
                     in_cell(verdict.client),
-                    "nothing" if verdict.value is None else f"{number(verdict.value)} {verdict.unit}",
+                    verdict.measured,
                     _verdict(summary.verdict_text(run, verdict), is_clear=verdict.is_clear),
                 )
                 for verdict in run.objectives
@@ -51,7 +45,8 @@ def _blocks(run: LoadRun) -> Iterator[str]:
         )
     if run.curve is not None:
         yield _curve(run.curve)
-        yield from (f"What follows is {last}.\n" for last in [summary.of_the_last_level(run)] if last)
+        yield "".join(f"- {_prose(reason)}\n" for reason in summary.level_reasons(run))
+        yield from (f"What follows is {which}.\n" for which in [summary.of_which_level(run)] if which)
     if run.baseline is not None:
         yield f"### Since the run of {in_cell(run.baseline.target)} at {in_cell(run.baseline.started)}\n"
         yield _table(

@@ -1,5 +1,6 @@
 """What a load run says, in words and numbers that all its reports share."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -12,14 +13,24 @@ from harness.load.search import Step
 from harness.load.verdicts import ObjectiveVerdict
 from harness.report.text import plural
 
-State: TypeAlias = Literal["keeps", "misses", "worse", "measured", "not valid"]
+State: TypeAlias = Literal["keeps", "misses", "worse", "measured", "cut short", "not compared", "not valid"]
 
-SYMBOLS: Mapping[State, str] = {"keeps": "✓", "misses": "✗", "worse": "✗", "measured": "●", "not valid": "○"}
+SYMBOLS: Mapping[State, str] = {
+    "keeps": "✓",
+    "misses": "✗",
+    "worse": "✗",
+    "measured": "●",
+    "cut short": "○",
+    "not compared": "○",
+    "not valid": "○",
+}
 STATES: Mapping[State, str] = {
     "keeps": "Keeps its objectives",
     "misses": "Misses an objective",
     "worse": "Worse than its baseline",
     "measured": "Measured",
+    "cut short": "Measured in part",
+    "not compared": "Not comparable with its baseline",
     "not valid": "Not valid",
 }
 
@@ -61,27 +72,78 @@ OF_THE_CLIENT = (
 
 
 def state(run: LoadRun) -> State:
-    """The outcome in a word."""
-    if run.exit_code == 3:
+    """The outcome in a word; the exit code is the same for several of them."""
+    if run.invalid:
         return "not valid"
-    if run.exit_code == 1:
-        return "worse" if all(verdict.is_met for verdict in run.objectives) and run.baseline else "misses"
-    return "keeps" if run.objectives or (run.curve is not None and run.curve.found) else "measured"
+    if run.baseline is not None and not run.baseline.differences:
+        return "not compared"
+    if run.has_missed:
+        return "misses"
+    if run.has_worsened:
+        return "worse"
+    if run.ending != "complete":
+        return "cut short"
+    if run.exit_code:
+        return "not valid"
+    return "keeps" if run.plan.objectives else "measured"
 
 
 def headline(run: LoadRun) -> str:
-    """The answer in a sentence."""
+    """The answer in a sentence, or in one for each client."""
     if run.curve is not None:
         return run.curve.found or _swept(run.curve)
-    if not run.clients:
-        return "Nothing was measured."
-    client = run.clients[0]
-    ttft = client.figures.get("ttft_ms")
-    rate = _rate(client.requests_per_s)
-    if ttft is None:
-        return f"No output at {rate}: {share(client.errors)} of the requests failed."
-    p50, p95 = (number(ttft.statistics[name].value) for name in ("p50", "p95"))
-    return f"First output after {p50} ms (p50) and {p95} ms (p95) at {rate}, {share(client.errors)} errors."
+    several = len(run.clients) > 1
+    told = [
+        f"{client.client}: {_answered(client)}" if several else _answered(client) for client in run.clients
+    ]
+    return " ".join(told) or "Nothing was measured."
+
+
+def _answered(client: ClientFigures) -> str:
+    if not client.requests:
+        return "No request of the measured window had ended."
+    rate, errors = _rate(client.requests_per_s), share(client.errors)
+    found = client.figures.get("ttft_ms") or client.figures.get("total_ms")
+    if found is None:
+        return f"No answer: {errors} of {plural(client.requests, 'request')} failed."
+    what = "First output" if "ttft_ms" in client.figures else "The whole answer"
+    p50, p95 = (number(found.statistics[name].value) for name in ("p50", "p95"))
+    return f"{what} after {p50} ms (p50) and {p95} ms (p95) at {rate}, {errors} errors."
+
+
+def cut_short_text(run: LoadRun) -> str:
+    """What to know of a run that did not end as it was meant to; empty for others."""
+    count = sum(client.requests + client.outside_window for client in run.clients)
+    had_ended = f"these are the figures of the {plural(count, 'request')} that had ended."
+    match run.ending, run.curve:
+        case "interrupted", None:
+            return f"This run was interrupted: {had_ended}"
+        case "interrupted", _:
+            return "This run was interrupted: of its levels, those stand here that had ended."
+        case "killed", None:
+            return f"This run was killed: {had_ended}"
+        case "killed", _:
+            return "This run was killed: of its levels, those stand here that had ended."
+        case "short of a worker", None:
+            dead = [worker for worker in run.workers if worker.has_died]
+            named = ", ".join(f"{each.name} after {plural(each.requests, 'request')}" for each in dead)
+            return (
+                f"Of {plural(len(run.workers), 'worker')}, {len(dead)} died ({named}). From then on the load "
+                "was less than asked; the figures are those of the others and what the dead had told."
+            )
+        case "short of a worker", _:
+            return "A worker died: the level at which it did is not valid."
+    return ""
+
+
+def level_reasons(run: LoadRun) -> Iterator[str]:
+    """Why levels of a curve are not valid, or what they miss."""
+    for step in sorted(run.curve.steps, key=lambda step: step.level) if run.curve else []:
+        at = level(step, run.curve.unit) if run.curve else ""
+        yield from (f"{at}: not valid. {reason}" for reason in step.figures.measurement.invalid)
+        if step.is_valid:
+            missed = "; ".join(verdict.sentence for verdict in step.verdicts if not verdict.is_met)
+            yield from [f"{at}: {missed}."] if missed else []
 
 
 def _rate(requests_per_s: float) -> str:
@@ -93,6 +155,10 @@ def _swept(curve: Curve) -> str:
     valid = sorted((step for step in curve.steps if step.is_valid), key=lambda step: step.level)
     if not valid:
         return "No level of load was measured."
+    missed = next((step for step in valid if not step.is_kept), None)
+    if missed is not None:
+        why = "; ".join(verdict.sentence for verdict in missed.verdicts if not verdict.is_met)
+        return f"Misses an objective at {level(missed, curve.unit)} of load: {why}."
     rate = _rate(max(step.figures.requests_per_s for step in valid))
     levels = f"{plural(len(valid), 'level')} of load up to {level(valid[-1], curve.unit)}"
     told = f"At most {rate} at {levels}"
@@ -104,11 +170,13 @@ def _swept(curve: Curve) -> str:
     return f"{told}, first output after {number(min(medians))} to {number(max(medians))} ms (p50)."
 
 
-def of_the_last_level(run: LoadRun) -> str:
+def of_which_level(run: LoadRun) -> str:
     """Which level the figures and the time lines of a curve are of; empty for other runs."""
-    if run.curve is None or not run.curve.steps:
+    shown = run.curve.shown if run.curve else None
+    if run.curve is None or shown is None:
         return ""
-    return f"of the level that was measured last, {level(run.curve.steps[-1], run.curve.unit)}"
+    which = "found" if shown.level == run.curve.highest else "measured last"
+    return f"of the level that was {which}, {level(shown, run.curve.unit)}"
 
 
 def _arrivals(run: LoadRun) -> str:
@@ -134,13 +202,16 @@ def facts(client: ClientFigures) -> Iterator[tuple[str, str]]:
     """The figures of a client that are one number."""
     yield (
         "Requests",
-        f"{client.requests:,} in {client.window_s:g} s, {client.outside_window:,} outside the window",
+        f"{client.requests:,} in {number(client.window_s)} s, {client.outside_window:,} outside the window",
     )
+    if not client.requests:
+        return
     yield "Errors", interval_of(client.errors)
     yield "Requests/s", number(client.requests_per_s)
     tokens = client.output_tokens_per_s_total
     yield "Output tokens/s", "not known" if tokens is None else number(tokens)
-    yield "In flight", f"{number(client.concurrency)} on average"
+    in_flight = client.concurrency
+    yield "In flight", "not known" if in_flight is None else f"{number(in_flight)} on average"
     yield "Goodput", f"{interval_of(client.goodput)}; {_rate(client.goodput_per_s)}"
     conformance = client.conformance
     if conformance.judged:
@@ -156,7 +227,7 @@ def facts(client: ClientFigures) -> Iterator[tuple[str, str]]:
 
 def verdict_text(run: LoadRun, verdict: ObjectiveVerdict) -> str:
     """What became of an objective; figures that are not valid judge nothing."""
-    if run.invalid:
+    if any(client.measurement.invalid for client in run.clients if client.client == verdict.client):
         return "not judged"
     return "kept" if verdict.is_met else "missed"
 
@@ -166,13 +237,18 @@ def difference_text(difference: Difference) -> tuple[str, str, str, str]:
     name, _, statistic = difference.figure.partition(".")
     label = next((f"{known.label} {statistic}" for known in OF_THE_ENDPOINT if known.name == name), name)
     say = percent if not statistic else lambda value: f"{number(value)} ms"
+    return label, say(difference.before), say(difference.after), verdict_on(difference)
+
+
+def verdict_on(difference: Difference) -> str:
+    """What is to be made of a difference, such as `worse by 2.1 to 3.8 ms`."""
     if not difference.is_real:
-        verdict = "no difference shown"
-    else:
-        verdict = "worse" if difference.is_worse else "better"
-    if difference.low is not None and difference.high is not None:
-        verdict += f", by {number(difference.low)} to {number(difference.high)} ms"
-    return label, say(difference.before), say(difference.after), verdict
+        return "no difference shown"
+    verdict = "worse" if difference.is_worse else "better"
+    if difference.low is None or difference.high is None:
+        return verdict
+    least, most = sorted((abs(difference.low), abs(difference.high)))
+    return f"{verdict} by {number(least)} to {number(most)} ms"
 
 
 def number(value: float) -> str:
@@ -189,13 +265,12 @@ def share(proportion: Proportion) -> str:
 
 
 def percent(part: float) -> str:
-    """A part as a percentage to about two digits."""
+    """A part as a percentage to about two digits; nothing but nought and the whole is rounded to them."""
     value = part * 100
-    return (
-        f"{value:.0f} %"
-        if value in {0, 100} or 10 <= value <= 90
-        else f"{value:.2g} %".replace("1e+02", "100")
-    )
+    to_the_end = min(value, 100 - value)
+    digits = min(9, 1 - math.floor(math.log10(to_the_end))) if 0 < to_the_end < 10 else 0
+    told = f"{value:.{digits}f}"
+    return f"{told.rstrip('0').rstrip('.') if digits else told} %"
 
 
 def interval_of(proportion: Proportion) -> str:
