@@ -42,7 +42,7 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
         raise NothingJudgedError(f"{answered}, a redirect to {location}.", "Set base_url to where it leads.")
     if not response.body.strip():
         raise NothingJudgedError(f"{answered} with an empty body.", base_url_advice(target))
-    if _is_html(response):
+    if is_html(response.media_type, response.body):
         raise NothingJudgedError(f"{answered} with an HTML page.", base_url_advice(target))
     if response.status in {404, 405}:
         raise NothingJudgedError(f"{answered}: {_said(response)}.", base_url_advice(target, or_model=True))
@@ -55,9 +55,10 @@ def _said(response: Response) -> str:
     return shown(response.body if message is NO_JSON else message).strip('".')
 
 
-def _is_html(response: Response) -> bool:
-    head = response.body.lstrip()[:15].lower()
-    return response.media_type == "text/html" or head.startswith((b"<!doctype html", b"<html"))
+def is_html(media_type: str, body: bytes) -> bool:
+    """Whether a body is a web page, as where a base URL leads to a site and not to its API."""
+    head = body.lstrip()[:15].lower()
+    return media_type == "text/html" or head.startswith((b"<!doctype html", b"<html"))
 
 
 def key_advice(target: Target) -> str:

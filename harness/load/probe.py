@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from harness.clients import Connection as Endpoint
 from harness.errors import NothingJudgedError
-from harness.first_answer import base_url_advice, key_advice
+from harness.first_answer import base_url_advice, is_html, key_advice
 from harness.load.clients import clients
 from harness.load.job import Job
 from harness.load.received import Due
@@ -31,9 +31,14 @@ def probe(job: Job, target: Target, key: str) -> None:
     client = clients()[job.client](endpoint)()
     request = job.workload.request(f"{job.run_id}-probe-{os.getpid()}", job.seed, 0)
     try:
-        record = client.perform(Due(_PROBE_ORDINAL, request), job.mode).answered().record
+        answered = client.perform(Due(_PROBE_ORDINAL, request), job.mode).answered()
     finally:
         client.close()
+    record = answered.record
+    if not record.is_ok and is_html("", answered.body):
+        raise NothingJudgedError(
+            f"{target.base_url} answered HTTP {record.status} with an HTML page.", base_url_advice(target)
+        )
     if not record.is_ok:
         raise NothingJudgedError(
             f"{target.base_url} failed the one request that goes before the load: {_what(record)}.",

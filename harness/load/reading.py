@@ -109,6 +109,8 @@ def read_stream(body: bytes, pieces: Pieces) -> Reading:
         return times[min(bisect_left(sizes, end), len(times) - 1)]
 
     trouble, detail = stream.verdict()
+    if trouble is Outcome.EMPTY and stream.first_event_end is None:
+        detail = f"the body is no stream of events: {_shown(body)}"
     return Reading(
         trouble,
         detail,
