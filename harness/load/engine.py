@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -448,7 +449,8 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> str:
         runner = environment.create_worker_runner(host, port)
     except (ConnectionError, OSError) as error:
         raise _no_master(host, port, error) from None
-    sessions: list[Session] = []
+    requests_before: list[int] = []
+    sessions: deque[Session] = deque(maxlen=1)  # that of the last job: a tally of each level would add up
 
     def on_job(msg: Any, **_: object) -> None:
         error = ""
@@ -456,6 +458,7 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> str:
             session = _session(environment, msg.data, folder, environ, is_first=not sessions)
             session.prepare()
             environment.likewise_session = session
+            requests_before.extend(_requests(before.tally) for before in sessions)
             sessions.append(session)
         except LikewiseError as trouble:
             error = trouble.happened
@@ -480,7 +483,7 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> str:
         runner.greenlet.join()
     if not sessions:
         return "The master had workers enough, and nothing for this one to do."
-    requests = sum(_requests(session.tally) for session in sessions)
+    requests = sum(requests_before) + _requests(sessions[-1].tally)
     return f"{requests:,} requests made; the master has their figures, and {folder} the requests."
 
 

@@ -40,7 +40,8 @@ def render(run: LoadRun) -> Mapping[str, str]:
         asked=summary.asked(run),
         of_which_level=summary.of_which_level(run),
         cut_short=summary.cut_short_text(run),
-        level_reasons=list(summary.level_reasons(run)),
+        levels=list(summary.level_rows(run.curve)) if run.curve else [],
+        level_reasons=list(summary.level_reasons(run.curve)) if run.curve else [],
         charts=list(charts(run)),
         statistics=STATISTICS,
         clients=[
@@ -54,12 +55,9 @@ def render(run: LoadRun) -> Mapping[str, str]:
         ],
         number=summary.number,
         interval=summary.interval,
-        level=summary.level,
-        share=summary.share,
         verdict_text=summary.verdict_text,
         difference_text=summary.difference_text,
         verdict_symbols=summary.VERDICT_SYMBOLS,
-        steps=sorted(run.curve.steps, key=lambda step: step.level) if run.curve else [],
     )
     return {FILES: text}
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.load.load_run import Curve, LoadRun
 from harness.load.metrics import ClientFigures
-from harness.load.search import Step
 from harness.report.load import summary
-from harness.report.load.summary import FigureText, interval, number, share
+from harness.report.load.summary import FigureText, interval, number
 from harness.report.markdown import code, fitted, in_cell
 
 FILES = "summary.md"
@@ -45,7 +44,7 @@ def _blocks(run: LoadRun) -> Iterator[str]:
         )
     if run.curve is not None:
         yield _curve(run.curve)
-        yield "".join(f"- {_prose(reason)}\n" for reason in summary.level_reasons(run))
+        yield "".join(f"- {_prose(reason)}\n" for reason in summary.level_reasons(run.curve))
         yield from (f"What follows is {which}.\n" for which in [summary.of_which_level(run)] if which)
     if run.baseline is not None:
         yield f"### Since the run of {in_cell(run.baseline.target)} at {in_cell(run.baseline.started)}\n"
@@ -68,15 +67,8 @@ def _verdict(said: str, *, is_clear: bool) -> str:
 
 
 def _curve(curve: Curve) -> str:
-    def row(step: Step) -> tuple[str, ...]:
-        ttft = step.figures.figures.get("ttft_ms")
-        times = [number(ttft.statistics[name].value) if ttft else "none" for name in ("p50", "p95")]
-        rate, errors = number(step.figures.requests_per_s), share(step.figures.errors)
-        verdict = "not valid" if not step.is_valid else ("kept" if step.is_kept else "missed")
-        return summary.level(step, curve.unit), *times, rate, errors, verdict if step.verdicts else "measured"
-
-    steps = sorted(curve.steps, key=lambda step: step.level)
-    return _table(("level", "TTFT p50 ms", "TTFT p95 ms", "requests/s", "errors", "verdict"), map(row, steps))
+    names = ("level", "verdict", "TTFT p50", "TTFT p95", "requests/s", "errors", "goodput")
+    return _table(names, summary.level_rows(curve))
 
 
 def _client(client: ClientFigures) -> Iterator[str]:

@@ -136,14 +136,30 @@ def cut_short_text(run: LoadRun) -> str:
     return ""
 
 
-def level_reasons(run: LoadRun) -> Iterator[str]:
-    """Why levels of a curve are not valid, or what they miss."""
-    for step in sorted(run.curve.steps, key=lambda step: step.level) if run.curve else []:
-        at = level(step, run.curve.unit) if run.curve else ""
+def level_rows(curve: Curve) -> Iterator[tuple[str, ...]]:
+    """Each level of a curve, the lowest first: its verdict, TTFT p50 and p95, requests/s, errors, goodput."""
+    for step in sorted(curve.steps, key=lambda step: step.level):
+        ttft = step.figures.figures.get("ttft_ms")
+        times = [f"{number(ttft.statistics[name].value)} ms" if ttft else "none" for name in ("p50", "p95")]
+        verdict = "kept" if step.is_kept else "missed"
+        yield (
+            level(step, curve.unit),
+            "not valid" if not step.is_valid else (verdict if step.verdicts else "measured"),
+            *times,
+            number(step.figures.requests_per_s),
+            share(step.figures.errors),
+            share(step.figures.goodput),
+        )
+
+
+def level_reasons(curve: Curve) -> Iterator[str]:
+    """Why levels are not valid, and what those of a sweep miss; of a search, its sentence says that."""
+    for step in sorted(curve.steps, key=lambda step: step.level):
+        at = level(step, curve.unit)
         yield from (f"{at}: not valid. {reason}" for reason in step.figures.measurement.invalid)
-        if step.is_valid:
-            missed = "; ".join(verdict.sentence for verdict in step.verdicts if not verdict.is_met)
-            yield from [f"{at}: {missed}."] if missed else []
+        missed = "; ".join(verdict.sentence for verdict in step.verdicts if not verdict.is_met)
+        if step.is_valid and missed and not curve.found:
+            yield f"{at}: {missed}."
 
 
 def _rate(requests_per_s: float) -> str:
@@ -158,7 +174,7 @@ def _swept(curve: Curve) -> str:
     missed = next((step for step in valid if not step.is_kept), None)
     if missed is not None:
         why = "; ".join(verdict.sentence for verdict in missed.verdicts if not verdict.is_met)
-        return f"Misses an objective at {level(missed, curve.unit)} of load: {why}."
+        return f"Misses an objective at {level(missed, curve.unit)}: {why}."
     rate = _rate(max(step.figures.requests_per_s for step in valid))
     levels = f"{plural(len(valid), 'level')} of load up to {level(valid[-1], curve.unit)}"
     told = f"At most {rate} at {levels}"

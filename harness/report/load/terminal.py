@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.load.load_run import LoadRun
+from harness.load.load_run import Curve, LoadRun
 from harness.load.metrics import ClientFigures
 from harness.load.verdicts import ObjectiveVerdict
 from harness.report.load import summary
@@ -23,7 +23,8 @@ def lines(run: LoadRun, *, quiet: bool) -> Iterator[str]:
     for verdict in run.objectives:
         if not (quiet and verdict.is_met):
             yield f"  {_judged(run, verdict)}"
-    yield from (f"  {reason}" for reason in summary.level_reasons(run))
+    if run.curve is not None:
+        yield from _levels(run.curve, quiet=quiet)
     yield from _since(run)
     if not quiet:
         yield from filter(None, [_of_which(run)])
@@ -37,6 +38,14 @@ def _judged(run: LoadRun, verdict: ObjectiveVerdict) -> str:
     client = f"{verdict.client}: " if len(run.clients) > 1 else ""
     near = "" if verdict.is_clear or said == "not judged" else ", but too near to be sure"
     return f"{summary.VERDICT_SYMBOLS[said]} {client}{verdict.sentence}{near}"
+
+
+def _levels(curve: Curve, *, quiet: bool) -> Iterator[str]:
+    if not quiet:
+        for level, verdict, p50, p95, rate, errors, _ in summary.level_rows(curve):
+            told = f"TTFT p50 {p50}, p95 {p95}, {rate} requests/s, {errors} errors"
+            yield f"  {level:<22} {verdict:<9} {told}"
+    yield from (f"  {reason}" for reason in summary.level_reasons(curve))
 
 
 def _since(run: LoadRun) -> Iterator[str]:
