@@ -256,6 +256,7 @@ def _serve_until_interrupted(what: str) -> None:
 
 @app.command()
 def load(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(metavar="TARGET", help="The name of a target; none: the reference endpoint."),
@@ -311,6 +312,7 @@ def load(
 
     allow_many_open_files()
     if worker:
+        _check_for_worker(context)
         from harness.load.engine import work
 
         folder = out or _folder_for("worker", None, is_one_of_many=False)
@@ -350,6 +352,17 @@ def load(
     raise typer.Exit(
         load_and_report(target, settings, dict(os.environ), folder, names, baseline, console, quiet=quiet)
     )
+
+
+def _check_for_worker(context: typer.Context) -> None:
+    """Raise UsageError for what a worker would not heed."""
+    own = {"worker", "master_host", "master_port", "out", "quiet", "no_color"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in own:
+            called = next((word for word in parameter.opts if word.startswith("-")), "TARGET")
+            raise UsageError(f"A worker has all from its master, and nothing from {called}.", "Leave it out.")
 
 
 @app.command()

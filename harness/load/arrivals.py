@@ -127,6 +127,8 @@ def parse_schedule(text: str) -> Schedule:
     if name == "users":
         return ClosedLoop(_users(text, rest))
     if name == "trace":
+        if not rest.strip():
+            raise _unclear(text, "no file is named")
         return TraceReplay(tuple(read_trace(Path(rest))))
     for spacing in SPACINGS:
         if spacing == name:
@@ -156,6 +158,26 @@ def at_rate(schedule: Schedule, rate_per_s: float) -> Schedule:
                 "A search or a sweep needs arrivals of one rate.",
                 "Use users, constant, poisson or gamma with one rate.",
             )
+
+
+def level_of(schedule: Schedule) -> float:
+    """The rate or the number of users of a schedule that has one."""
+    if isinstance(schedule, ClosedLoop):
+        return float(schedule.users)
+    return schedule.pieces[0].from_per_s if isinstance(schedule, OpenLoop) else 1.0
+
+
+def word_of(schedule: Schedule) -> str:
+    """The word that `parse_schedule` reads as this schedule of one level."""
+    match schedule:
+        case ClosedLoop(users):
+            return f"users:{users}"
+        case OpenLoop("gamma", (piece, *_), variation):
+            return f"gamma({variation:.6f}):{piece.from_per_s:.6f}"
+        case OpenLoop(spacing, (piece, *_)):
+            return f"{spacing}:{piece.from_per_s:.6f}"
+        case _:
+            raise UsageError("A trace has no level to change.", "Leave --sweep and --find-max out.")
 
 
 def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> Iterator[Arrival]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.asked import modes_of, words
+from harness.asked import words
 from harness.errors import UsageError
-from harness.load.arrivals import ClosedLoop, at_rate, parse_schedule
+from harness.load.arrivals import ClosedLoop, at_rate, parse_schedule, word_of
 from harness.load.clients import client_names
 from harness.load.objectives import Objective, parse_objectives
 from harness.load.probe import is_loopback
@@ -71,6 +71,11 @@ class LoadSettings:
                 f"{self.workers} workers can't share a cap of {self.cap}: each has to ask something.",
                 "Give a --cap of at least the number of workers.",
             )
+        if len(set(self.clients)) < len(self.clients) or not self.clients:
+            raise UsageError(
+                f"The clients are {', '.join(self.clients) or 'none'}.",
+                "Name each once, as in --clients raw,openai.",
+            )
         if unknown := [name for name in self.clients if name not in client_names()]:
             raise UsageError(
                 f"There is no client {unknown[0]!r} for load.", f"Choose from {', '.join(client_names())}."
@@ -92,17 +97,19 @@ def settings_of(
     cap: int | None,
 ) -> LoadSettings:
     """Settings from the words of a command line; the objectives are the workload's where none are given."""
-    modes = modes_of(mode)
-    if len(modes) > 1:
-        raise UsageError("A load run has one mode.", "Choose plain or stream.")
-    if find_max and sweep:
+    if mode not in {each.value for each in Mode}:
+        raise UsageError(
+            f"A load run has one mode, and {shown_value(mode)} is none.", "Choose plain or stream."
+        )
+    if find_max is not None and sweep is not None:
         raise UsageError("Either --find-max or --sweep, not both.", "Leave one of them out.")
     names = words(clients)
-    if (find_max or sweep) and len(names) > 1:
+    is_curve = find_max is not None or sweep is not None
+    if is_curve and len(names) > 1:
         raise UsageError("A search or a sweep goes by one client.", "Name one with --clients.")
     asked = load_workload(workload)
-    schedule, levels = parse_schedule(arrivals), parse_levels(sweep) if sweep else ()
-    if find_max or sweep:
+    schedule, levels = parse_schedule(arrivals), () if sweep is None else parse_levels(sweep)
+    if is_curve:
         at_rate(schedule, 1)
     if isinstance(schedule, ClosedLoop):
         if cap is not None:
@@ -115,16 +122,18 @@ def settings_of(
                 f"The levels {shown_value(sweep)} are users, of whom there are only whole ones.",
                 "Write whole numbers, or give --arrivals a rate, such as constant:50.",
             )
+    for level in levels:
+        parse_schedule(word_of(at_rate(schedule, level)))
     return LoadSettings(
         asked,
         arrivals,
         names,
-        modes[0] if asked.operation != "embeddings" else Mode.PLAIN,
+        Mode(mode) if asked.operation != "embeddings" else Mode.PLAIN,
         duration_s,
         warm_up_s,
         cool_down_s,
         objectives=parse_objectives(objectives) or asked.objectives,
-        search=parse_objectives(words(find_max)) if find_max else (),
+        search=() if find_max is None else parse_objectives([find_max]),
         levels=levels,
         cap=cap,
     )

@@ -26,9 +26,9 @@ from harness import __version__, orphan
 from harness.check import now, started
 from harness.clients import Connection as Endpoint
 from harness.clients import isolated_environment
-from harness.errors import INTERRUPTED, NothingJudgedError, UsageError
+from harness.errors import INTERRUPTED, NothingJudgedError
 from harness.load import load_run
-from harness.load.arrivals import ClosedLoop, OpenLoop, Schedule, TraceReplay, at_rate, parse_schedule
+from harness.load.arrivals import ClosedLoop, TraceReplay, at_rate, level_of, parse_schedule, word_of
 from harness.load.asked import LoadSettings
 from harness.load.engine import (
     STOPPING,
@@ -244,26 +244,6 @@ def _curve_of(settings: LoadSettings, steps: Iterable[Step]) -> Curve:
 
 def _unit(settings: LoadSettings) -> load_run.LevelUnit:
     return "users" if isinstance(parse_schedule(settings.schedule), ClosedLoop) else "requests/s"
-
-
-def level_of(schedule: Schedule) -> float:
-    """The rate or the number of users of a schedule that has one."""
-    if isinstance(schedule, ClosedLoop):
-        return float(schedule.users)
-    return schedule.pieces[0].from_per_s if isinstance(schedule, OpenLoop) else 1.0
-
-
-def word_of(schedule: Schedule) -> str:
-    """The word that `parse_schedule` reads as this schedule of one level."""
-    match schedule:
-        case ClosedLoop(users):
-            return f"users:{users}"
-        case OpenLoop("gamma", (piece, *_), variation):
-            return f"gamma({variation:.6f}):{piece.from_per_s:.6f}"
-        case OpenLoop(spacing, (piece, *_)):
-            return f"{spacing}:{piece.from_per_s:.6f}"
-        case _:
-            raise UsageError("A trace has no level to change.", "Leave --sweep and --find-max out.")
 
 
 def _job(target: Target, settings: LoadSettings, client: str) -> Job:

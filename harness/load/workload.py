@@ -40,6 +40,9 @@ Cacheable: TypeAlias = Literal["nothing", "prefix", "everything"]
 CACHEABLE: tuple[Cacheable, ...] = ("nothing", "prefix", "everything")
 _OPERATIONS: tuple[Operation, ...] = ("chat", "embeddings")
 _MAX_TOKENS = 1_000_000
+_MAX_SIGMA = 10
+"""Of a lognormal length: beyond it, all lengths are at a bound."""
+
 _KEYS = (
     "sentence",
     "operation",
@@ -339,9 +342,9 @@ def parse_workload(name: str, text: str, file: str = "") -> Workload:
 
 
 _PAIRS: Mapping[Distribution, str] = {
-    "uniform": "the smallest and the greatest length",
-    "normal": "the mean and the standard deviation",
-    "lognormal": "the median and sigma",
+    "uniform": f"the smallest and the greatest length, at most {_MAX_TOKENS:,}",
+    "normal": f"the mean and the standard deviation, at most {_MAX_TOKENS:,}",
+    "lognormal": f"the median, and sigma up to {_MAX_SIGMA}",
 }
 
 
@@ -372,7 +375,12 @@ def _is_number(value: object) -> bool:
 
 def _is_sound(distribution: Distribution, pair: list[float]) -> bool:
     first, second = pair
-    return 1 <= first <= _MAX_TOKENS and (first <= second if distribution == "uniform" else second >= 0)
+    least, most = {
+        "uniform": (first, _MAX_TOKENS),
+        "normal": (0, _MAX_TOKENS),
+        "lognormal": (0, _MAX_SIGMA),
+    }[distribution]
+    return 1 <= first <= _MAX_TOKENS and least <= second <= most
 
 
 def _objectives(table: Table) -> tuple[Objective, ...]:
