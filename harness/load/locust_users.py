@@ -5,6 +5,7 @@ digits, so the figures at the end come from histograms of our own.
 """
 
 import itertools
+import logging
 import os
 import sys
 import time
@@ -45,6 +46,10 @@ class ChatUser(User):
         self.client = clients()[self.client_name](endpoint)()
         self.workload = load_workload(options.workload)
         self.mode = Mode(options.mode)
+        # before the first request of all, whose times count from it
+        self.tally = _tallies.setdefault(
+            self.client_name, Tally(self.client_name, self.mode.value, time.monotonic_ns(), 0, _ENDLESS_S)
+        )
 
     def on_stop(self) -> None:
         """Close it."""
@@ -56,7 +61,7 @@ class ChatUser(User):
         ordinal = next(_ordinals)
         request = self.workload.request(_run_id, 0, ordinal)
         record = self.client.perform(Due(ordinal, request), self.mode).answered().record
-        _tally(record.client, record.mode.value).add([record])
+        self.tally.add([record])
         fire(self.environment, record, self.workload.operation)
 
 
@@ -70,6 +75,9 @@ def _target(host: str | None, options: Any) -> Target:
 def _check(environment: Any, **_: object) -> None:
     """End before the first user where the words of the command line make no sense; a page may give a host."""
     options = environment.parsed_options
+    for library in ("httpx", "httpx2"):
+        # it has a line for each request, and Locust shows what libraries say
+        logging.getLogger(library).setLevel(logging.WARNING)
     try:
         load_workload(options.workload)
         if environment.host or options.headless:
@@ -81,12 +89,6 @@ def _check(environment: Any, **_: object) -> None:
 
 
 _tallies: dict[str, Tally] = {}
-
-
-def _tally(client: str, mode: str) -> Tally:
-    if client not in _tallies:
-        _tallies[client] = Tally(client, mode, time.monotonic_ns(), 0, _ENDLESS_S)
-    return _tallies[client]
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # Locust's
@@ -103,6 +105,11 @@ def _tell(**_: object) -> None:
     for tally in _tallies.values():
         lasted_s = (time.monotonic_ns() - tally.started_ns) / NS
         told = figures(tally, until_s=lasted_s)
+        if told.requests and not told.outcomes.get("ok"):
+            reason = next(iter(told.details), "")
+            sys.stdout.write(f"{tally.client}: none of {told.requests:,} requests succeeded. {reason}\n")
+            if "HTTP 401" in reason:
+                sys.stdout.write("Name the variable that holds the key with --api-key-env.\n")
         for name in ("ttft_ms", "itl_ms", "total_ms"):
             if name in told.figures:
                 statistics = told.figures[name].statistics

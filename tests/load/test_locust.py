@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.endpoint import server as reference
 from harness.endpoint.fast import FastSettings, running
 from tests.load.commands import ROOT, ended, start, wait_for
 
@@ -45,3 +46,29 @@ def test_first_tokens_show_under_clear_names(fast: str, tmp_path: Path) -> None:
         _, out, _ = ended(locust)
     assert re.search(r"raw +chat total +[1-9]", told.read_text())
     assert re.search(r"raw ttft_ms: p50 \d", out)
+
+
+def test_a_single_request_has_its_figures(tmp_path: Path) -> None:
+    with running(FastSettings(tokens=2, first_token_ms=4_000)) as base_url:
+        options = (
+            "--users",
+            "1",
+            "--run-time",
+            "6",
+            "--host",
+            base_url,
+            "--model",
+            "standin-fast",
+            "OpenAIUser",
+        )
+        _, out, err = ended(start(*options, cwd=tmp_path, command=_LOCUST))
+    assert re.search(r"openai ttft_ms: p50 4,0\d\d", out)
+    assert "HTTP Request:" not in err
+
+
+def test_a_key_that_is_refused_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with reference.running() as address:
+        options = ("--users", "1", "--run-time", "2", "--host", address.base_url, "--model", "m", "RawUser")
+        _, out, _ = ended(start(*options, cwd=tmp_path, command=_LOCUST))
+    assert re.search(r"raw: none of [\d,]+ requests succeeded. http error: HTTP 401", out)
+    assert "--api-key-env" in out
