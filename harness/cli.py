@@ -641,7 +641,3 @@ def main() -> None:
         _tell(full)
         # the interpreter would try once more to write it
         os._exit(full.exit_code)
-
-
-if __name__ == "__main__":
-    main()

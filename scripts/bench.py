@@ -96,7 +96,7 @@ def endpoint(folder: Path, answer: str, latency: str = "") -> Iterator[tuple[str
             child.send_signal(signal.SIGINT)
 
 
-_CLI = "from harness.cli import main; main()"
+_CLI = "from harness.__main__ import main; main()"
 
 
 def _python(*arguments: str) -> list[str]:

@@ -151,7 +151,7 @@ def checked(peer: Peer) -> Run:
     out = RUNS / peer.command[0]
     shutil.rmtree(out, ignore_errors=True)
     with started(peer, installed(peer)) as base_url:
-        command = [sys.executable, "-m", "harness.cli", "check", "--base-url", base_url]
+        command = [sys.executable, "-m", "harness", "check", "--base-url", base_url]
         options = ["--model", peer.model, "--api-key-env", "LIKEWISE_PEER_KEY", "--out", str(out), "--quiet"]
         variables = {**os.environ, "LIKEWISE_PEER_KEY": KEY}
         subprocess.run([*command, *options], env=variables, timeout=CHECK_SECONDS, check=False)  # noqa: S603  # ours

@@ -21,7 +21,7 @@ KEY = "sk-canary-0123456789"
 
 def likewise(*arguments: object, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *map(str, arguments)],
+        [sys.executable, "-m", "harness", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, **environ},
         capture_output=True,
@@ -255,7 +255,7 @@ def test_ctrl_c_keeps_what_was_asked_and_ends_cleanly(tmp_path: Path, endpoint: 
     command = [
         sys.executable,
         "-m",
-        "harness.cli",
+        "harness",
         *map(str, at(endpoint.base_url, "--rpm", 60, "--out", "out")),
     ]
     process = subprocess.Popen(
@@ -279,9 +279,23 @@ def test_ctrl_c_keeps_what_was_asked_and_ends_cleanly(tmp_path: Path, endpoint: 
     assert run["requests"]
 
 
+def test_ctrl_c_before_anything_has_begun_ends_it_without_a_word() -> None:
+    """While the command line itself is loaded, as by a user who has seen a mistake in what was typed."""
+    code = (
+        "import builtins, os, signal; load = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        "    if name == 'harness.cli': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = interrupted\n"
+        "from harness.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_serve_answers_until_it_is_interrupted(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", "serve", "--port", "0"],
+        [sys.executable, "-m", "harness", "serve", "--port", "0"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

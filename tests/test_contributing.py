@@ -52,7 +52,7 @@ class Project:
 
     def likewise(self, *arguments: str) -> str:
         """What a command prints; exit code 1 is a verdict on the endpoint and no failure of the command."""
-        run = self.python("-m", "harness.cli", *arguments)
+        run = self.python("-m", "harness", *arguments)
         assert run.returncode in {0, 1}, run.stderr
         return run.stdout
 
@@ -202,7 +202,7 @@ def test_the_load_client_asks_and_the_load_report_has_its_percentiles(project: P
         "--out",
         "load",
     )
-    done = project.python("-m", "harness.cli", "load", "our-gateway", *asked, *made)
+    done = project.python("-m", "harness", "load", "our-gateway", *asked, *made)
     assert done.returncode in {0, 1, 3}, done.stderr  # this machine may have no time for it
     (client,) = json.loads((project.root / "load" / "load.json").read_bytes())["clients"]
     assert client["outcomes"] == {"ok": 10}

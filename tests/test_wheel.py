@@ -47,7 +47,7 @@ def run(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProc
 def test_the_command_runs_the_suites_that_travel_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     where = run(installed, tmp_path, "-c", "from harness.content import folder; print(folder('suites'))")
     assert where.stdout.startswith(str(installed))
-    result = run(installed, tmp_path, "-m", "harness.cli", "check", "--profile", "smoke", "--out", "out")
+    result = run(installed, tmp_path, "-m", "harness", "check", "--profile", "smoke", "--out", "out")
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 

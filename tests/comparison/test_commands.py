@@ -12,7 +12,7 @@ from tests.comparison.folders import changed, without_finish_reason
 
 def _likewise(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *arguments], cwd=cwd, capture_output=True, text=True
+        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True
     )
 
 

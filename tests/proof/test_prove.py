@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 
 def likewise(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *map(str, arguments)],
+        [sys.executable, "-m", "harness", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
         capture_output=True,
