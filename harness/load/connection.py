@@ -266,8 +266,10 @@ class _Reader:
     @property
     def keeps_connection(self) -> bool:
         """Whether another request may go this way: the server keeps it open, and said no more than this."""
-        head = self.head
-        return head is not None and head.keeps_connection and head.answer_size in (None, len(self.raw))
+        if self.head is None or not self.head.keeps_connection:
+            return False
+        ends_at = self.chunks.end if self.chunks is not None else self.head.answer_size
+        return ends_at == len(self.raw)
 
     def readable(self) -> None:
         """Called by the hub whenever there is something to read."""
@@ -321,7 +323,7 @@ class _Reader:
         raw = bytes(self.raw)
         try:
             chunks = dechunked(raw, self.head.size)
-            if chunks.is_whole:
+            if chunks.end is not None:
                 self.whole, self.chunks = raw, chunks
                 self.end(End.COMPLETE, "")
         except NotHttpError as error:

@@ -92,11 +92,14 @@ def _length(value: bytes | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """A chunked body as far as it came: its parts, where in the raw bytes each ends, whether it is whole."""
+    """A chunked body as far as it came: its parts, and where in the raw bytes each ends.
+
+    `end` is where the last chunk and its trailers end, None where they have not come.
+    """
 
     parts: list[bytes]
     raw_ends: list[int]
-    is_whole: bool
+    end: int | None = None
 
 
 def dechunked(raw: bytes, start: int) -> Chunks:
@@ -113,19 +116,26 @@ def dechunked(raw: bytes, start: int) -> Chunks:
         else:
             line_end = raw.find(b"\r\n", position)
             if line_end < 0:
-                return Chunks(parts, raw_ends, is_whole=False)
+                return Chunks(parts, raw_ends)
             data_start = line_end + 2
             line, length = raw[position:data_start], _chunk_length(raw[position:line_end])
             if length == 0:
-                is_whole = raw.startswith(b"\r\n", data_start) or raw.find(b"\r\n\r\n", data_start) >= 0
-                return Chunks(parts, raw_ends, is_whole)
+                return Chunks(parts, raw_ends, _end_of_trailers(raw, data_start))
         position = data_start + length
         parts.append(raw[data_start:position])
         if position + 2 > size:
             raw_ends.append(min(position, size))
-            return Chunks(parts, raw_ends, is_whole=False)
+            return Chunks(parts, raw_ends)
         raw_ends.append(position)
         position += 2
+
+
+def _end_of_trailers(raw: bytes, start: int) -> int | None:
+    """Where the empty line ends that ends them; None where it has not come."""
+    if raw.startswith(b"\r\n", start):
+        return start + 2
+    found = raw.find(b"\r\n\r\n", start)
+    return None if found < 0 else found + 4
 
 
 def _chunk_length(line: bytes) -> int:

@@ -181,7 +181,7 @@ def _body(received: Received, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
     raw_reads = [(at_ns, size) for at_ns, (_, _, size) in zip(arrived, received.reads, strict=True)]
     if not head.is_chunked:
         body = raw[head.size : head.answer_size]
-        whole = Chunks([body], [head.size + len(body)], is_whole=True)
+        whole = Chunks([body], [head.size + len(body)])
         return body, body_pieces(whole, raw_reads)
     try:
         chunks = received.chunks or dechunked(raw, head.size)

@@ -84,7 +84,7 @@ class Tap:
 
 def _is_whole(raw: bytes, head: Head, *, has_ended: bool) -> bool:
     if head.is_chunked:
-        return dechunked(raw, head.size).is_whole
+        return dechunked(raw, head.size).end is not None
     return has_ended if head.answer_size is None else len(raw) >= head.answer_size
 
 

@@ -260,13 +260,24 @@ def test_what_looks_like_a_last_chunk_within_a_text_ends_nothing() -> None:
     assert (record.outcome, len(record.arrivals_ns)) == (Outcome.OK, 2)
 
 
-def test_what_comes_behind_a_body_is_none_of_it_and_ends_its_connection() -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_EVENTS) + _EVENTS
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_EVENTS) + _EVENTS,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+        % (len(_EVENTS), _EVENTS),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\nX-Sum: 7\r\n\r\n"
+        % (len(_EVENTS), _EVENTS),
+    ],
+    ids=["length", "chunked", "trailers"],
+)
+def test_what_comes_behind_a_body_is_none_of_it_and_ends_its_connection(answer: bytes) -> None:
     junk = b'data: {"error":{"message":"not for you"}}\n\n'
 
     def says_too_much(connection: socket.socket, _: bytes) -> None:
         connection.sendall(answer + junk)
-        connection.recv(1)
+        while connection.recv(65536):
+            connection.sendall(answer)
 
     with server(says_too_much) as base_url:
         records = _ask(base_url, "raw", times=2)

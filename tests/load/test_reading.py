@@ -186,10 +186,10 @@ _CHUNK_WORDS = [b"-6", b"6", b"0", b"0x10", b"1_0", b" ", b";x", b"\r\n", b"abcd
 def test_a_chunked_body_is_read_however_it_is_cut(parts: list[bytes], cut: int) -> None:
     whole = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
     assert b"".join(dechunked(whole, 0).parts) == b"".join(parts)
-    assert dechunked(whole, 0).is_whole
+    assert dechunked(whole, 0).end == len(whole)
     head = whole[: min(cut, len(whole) - 1)]
     chunks = dechunked(head, 0)
-    assert not chunks.is_whole
+    assert chunks.end is None
     assert b"".join(parts).startswith(b"".join(chunks.parts))
 
 
@@ -216,7 +216,7 @@ def test_a_length_that_is_none_is_told(length: bytes) -> None:
 
 
 def test_a_read_that_ends_within_a_chunk_has_brought_what_it_brought() -> None:
-    chunks = Chunks([b"abcd", b"ef"], [7, 14], is_whole=True)
+    chunks = Chunks([b"abcd", b"ef"], [7, 14])
     assert body_pieces(chunks, [(1, 5), (2, 9), (3, 14), (4, 21)]) == ((1, 2), (2, 4), (3, 6), (4, 6))
 
 
