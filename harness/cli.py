@@ -380,7 +380,9 @@ def report(
     from harness import run
     from harness.asked import formats_of
 
-    if (folder / "load.json").is_file():
+    if not (folder / "run.json").exists() and (
+        (folder / "load.json").exists() or any(folder.glob("requests*.jsonl.zst"))
+    ):
         from harness.load.asked import load_formats_of
         from harness.load.recovery import rendered_again
 

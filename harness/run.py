@@ -357,7 +357,7 @@ def load(folder: Path) -> Run:
     except OSError as error:
         raise RunFolderError(
             f"{folder} holds no run: run.json can't be read ({error.strerror}).",
-            "Name a folder that `likewise check --out` wrote.",
+            "Name one that `likewise check` wrote, or, for reports and comparisons, `likewise load`.",
         ) from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]

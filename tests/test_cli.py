@@ -181,7 +181,7 @@ def test_a_tls_failure_is_said_in_one_sentence(tmp_path: Path) -> None:
         (["check", "--modes", "fast"], "There is no mode 'fast'"),
         (["check", "--format", "pdf"], "There is no format 'pdf'"),
         (["rules", "stream.finish-onc"], "Did you mean stream.finish-once?"),
-        (["report", "nowhere"], "holds no run"),
+        (["report", "nowhere"], "or, for reports and comparisons, `likewise load`"),
         (["check", "--config", "nowhere.toml"], "nowhere.toml"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, (list, tuple)) else "",

@@ -223,6 +223,13 @@ def test_a_run_that_ended_before_its_window_claims_nothing() -> None:
         assert "No request failed" not in text
 
 
+def test_answers_that_outlast_the_window_are_said_to() -> None:
+    slow = [record(n, due_s=3 + n, ttft_ms=100, gaps_ms=(40_000,)) for n in range(5)]
+    text = _terminal(load_run(slow))
+    assert text.startswith("First output after 100 ms (p50) and 100 ms (p95) and no end within the window")
+    assert "Requests/s             0; no answer ended within the window, which wants to be longer" in text
+
+
 def test_texts_to_embed_have_an_answer_and_tokens_of_their_own() -> None:
     vectors = [
         replace(

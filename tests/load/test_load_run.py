@@ -177,10 +177,14 @@ def test_a_folder_of_a_check_is_told(tmp_path: Path) -> None:
         load_run.load(tmp_path)
 
 
-def test_a_run_that_was_cut_short_is_told(tmp_path: Path) -> None:
+def test_a_run_that_was_cut_short_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "requests.jsonl.zst").write_bytes(b"")
-    with pytest.raises(RunFolderError, match="cut short before its first figures"):
-        load_run.load(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["likewise", "report", str(tmp_path)])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "cut short before its first figures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -102,13 +102,14 @@ def headline(run: LoadRun) -> str:
 def _answered(client: ClientFigures) -> str:
     if not client.requests:
         return "No request of the measured window had ended."
-    rate, errors = _rate(client.requests_per_s), share(client.errors)
+    errors = share(client.errors)
     found = client.figures.get("ttft_ms") or client.figures.get("total_ms")
     if found is None:
         return f"No answer: {errors} of {plural(client.requests, 'request')} failed."
     what = "First output" if "ttft_ms" in client.figures else "The whole answer"
     p50, p95 = (number(found.statistics[name].value) for name in ("p50", "p95"))
-    return f"{what} after {p50} ms (p50) and {p95} ms (p95) at {rate}, {errors} errors."
+    pace = f"at {_rate(client.requests_per_s)}" if client.requests_per_s else "and no end within the window"
+    return f"{what} after {p50} ms (p50) and {p95} ms (p95) {pace}, {errors} errors."
 
 
 def cut_short_text(run: LoadRun) -> str:
@@ -223,7 +224,9 @@ def facts(client: ClientFigures) -> Iterator[tuple[str, str]]:
     if not client.requests:
         return
     yield "Errors", interval_of(client.errors)
-    yield "Requests/s", number(client.requests_per_s)
+    has_no_end = client.outcomes.get("ok") and not client.requests_per_s
+    no_end = "; no answer ended within the window, which wants to be longer" if has_no_end else ""
+    yield "Requests/s", number(client.requests_per_s) + no_end
     tokens = client.output_tokens_per_s_total
     yield "Output tokens/s", "not known" if tokens is None else number(tokens)
     in_flight = client.concurrency
