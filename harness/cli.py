@@ -267,7 +267,8 @@ def load(
     config: ConfigFile = None,
     workload: Annotated[str, typer.Option(help="The name of a workload, or a TOML file.")] = "short-chat",
     arrivals: Annotated[
-        str, typer.Option(help="Such as users:8, constant:50, poisson:50, gamma(4):50, trace:FILE.")
+        str,
+        typer.Option(help="Such as users:8, constant:50, poisson:10-100/60s,100, gamma(4):50, trace:FILE"),
     ] = "users:4",
     duration: Annotated[float, typer.Option(min=0.1, help="Seconds, warm-up and cool-down in them.")] = 30.0,
     warm_up: Annotated[float, typer.Option(min=0, help="Seconds at the start that do not count.")] = 2.0,

@@ -104,6 +104,9 @@ class ClosedLoop:
 
 Schedule: TypeAlias = OpenLoop | TraceReplay | ClosedLoop
 
+_NEARLY = 0.95
+"""How much of a run a trace has to last for, so that its rates are the trace's."""
+
 _MAX_PER_S = 1_000_000
 
 _FORMS = (
@@ -199,6 +202,16 @@ def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> 
                 yield Arrival(ordinal, *row)
         case _:
             assert_never(schedule)
+
+
+def replayed(trace: TraceReplay, duration_s: float) -> str:
+    """What a run leaves out of a trace, or a trace of a run; empty where neither leaves out much."""
+    lasts_s, count = trace.rows[-1][0], sum(row[0] < duration_s for row in trace.rows)
+    if count < len(trace.rows):
+        return f"The run ends before the trace: {count:,} of its {len(trace.rows):,} requests are due."
+    if lasts_s < duration_s * _NEARLY:
+        return f"The trace ends after {lasts_s:g} of {duration_s:g} s: from then on nothing is due."
+    return ""
 
 
 def share(schedule: Iterable[Arrival], worker: int, workers: int) -> Iterator[Arrival]:

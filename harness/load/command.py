@@ -28,7 +28,15 @@ from harness.clients import Connection as Endpoint
 from harness.clients import isolated_environment
 from harness.errors import INTERRUPTED, NothingJudgedError
 from harness.load import load_run
-from harness.load.arrivals import ClosedLoop, TraceReplay, at_rate, level_of, parse_schedule, word_of
+from harness.load.arrivals import (
+    ClosedLoop,
+    TraceReplay,
+    at_rate,
+    level_of,
+    parse_schedule,
+    replayed,
+    word_of,
+)
 from harness.load.asked import LoadSettings
 from harness.load.engine import (
     STOPPING,
@@ -277,6 +285,8 @@ def _job(target: Target, settings: LoadSettings, client: str) -> Job:
 def _unfinished(target: Target, settings: LoadSettings, began: str) -> LoadRun:
     """The run before anything has been measured, and what stays of it if it is killed."""
     workload, is_curve = settings.workload, bool(settings.search or settings.levels)
+    schedule = parse_schedule(settings.schedule)
+    notes = [replayed(schedule, settings.duration_s)] if isinstance(schedule, TraceReplay) else []
     plan = Plan(
         settings.schedule,
         settings.seed,
@@ -303,6 +313,7 @@ def _unfinished(target: Target, settings: LoadSettings, began: str) -> LoadRun:
         clients=[],
         timeline=[],
         curve=_curve_of(settings, ()) if is_curve else None,
+        notes=[note for note in notes if note],
     )
 
 

@@ -87,6 +87,11 @@ def test_a_trace_is_asked_at_its_times(fast: str, tmp_path: Path) -> None:
     assert (code, err) == (expected(tmp_path / "run", 0), "")
     first, second = records_of(tmp_path / "run")
     assert second.due_ns - first.due_ns == 250_000_000
+    assert told(tmp_path / "run")["notes"] == [
+        "The trace ends after 0.25 of 1 s: from then on nothing is due."
+    ]
+    code, out, _ = load(fast, tmp_path / "run", "--arrivals", "trace:trace.jsonl", "--duration", "0.2")
+    assert "The run ends before the trace: 1 of its 2 requests are due." in out
 
 
 def test_a_sweep_measures_each_level(fast: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import yaml
 from typer.main import get_command
 
 from harness.cli import app
+from harness.errors import ConfigError, UsageError
 from harness.load.arrivals import ClosedLoop, OpenLoop, parse_schedule
 from harness.load.objectives import parse_objectives
 from harness.load.search import parse_levels
@@ -21,8 +22,40 @@ _COMMANDS = re.findall(
 )
 
 
+def _table(heading: str) -> set[str]:
+    """What the first cells of a table hold as code."""
+    rows = _LOAD.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])}
+
+
 def test_every_workload_stands_in_the_table() -> None:
-    assert set(re.findall(r"^\| `([a-z][a-z-]+)` \|", _LOAD, re.MULTILINE)) == set(workloads())
+    assert _table("workload") == set(workloads())
+
+
+def test_every_key_of_a_workload_stands_in_the_table() -> None:
+    keys = _table("key")
+    with pytest.raises(ConfigError) as raised:
+        parse_workload("mine", "sentence = 'S.'\nuser = 'U.'\ncolour = 1\n")
+    known = str(raised.value).split("one of the keys ", 1)[1].split(", found", 1)[0]
+    assert keys == set(known.split(", "))
+
+
+def test_every_figure_of_an_objective_stands_in_the_table() -> None:
+    figures = _table("in an objective")
+    with pytest.raises(UsageError) as raised:
+        parse_objectives(["x<1%"])
+    known = str(raised.value).split("There are ", 1)[1].split(".")[0]
+    assert figures == set(known.split(", "))
+
+
+def test_every_option_is_said() -> None:
+    options = {
+        option
+        for parameter in get_command(app).commands["load"].params  # type: ignore[attr-defined]  # a group
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--")
+    }
+    assert options - set(re.findall(r"--[a-z-]+", _LOAD)) == {"--judge", "--no-color"}
 
 
 @pytest.mark.parametrize(
