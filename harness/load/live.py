@@ -4,6 +4,7 @@ from collections import Counter
 
 from harness.load.engine import Progress
 from harness.load.metrics import Tally, quantile_ms
+from harness.report.text import plural
 
 _LAST_S = 5
 
@@ -23,7 +24,7 @@ def line(name: str, duration_s: float, progress: Progress) -> str:
         f"{sum(cell.succeeded + cell.failed for cell in cells) / span_s:,.1f} requests/s  "
         f"TTFT p50 {_shown(quantile_ms(ttft_ticks, 0.5))} "
         f"p95 {_shown(quantile_ms(ttft_ticks, 0.95))}  "
-        f"{sum(cell.tokens for cell in cells) / span_s:,.0f} tokens/s  {errors:,} errors"
+        f"{sum(cell.tokens for cell in cells) / span_s:,.0f} tokens/s  {plural(errors, 'error')}"
     )
 
 
