@@ -218,6 +218,7 @@ def test_a_run_that_ended_before_its_window_claims_nothing() -> None:
     run = replace(load_run(early), clients=[told], ending="interrupted", objectives=verdicts(_WANTED, told))
     for text in (_page(run), _markdown(run), _terminal(run)):
         assert "No request of the measured window had ended." in text
+        assert "none in the window, 15 outside the window" in text
         assert "100 %" not in text
         assert "0 requests/s" not in text
         assert "No request failed" not in text
@@ -350,6 +351,8 @@ def test_a_sweep_is_told_by_its_levels_and_says_which_its_figures_are_of() -> No
         assert "arrivals users:1 to 4 at 2 levels" in text
         assert "of the level that was measured last, 1 user" in text
     assert "measured last" not in _page(_run()) + _markdown(_run())
+    of_one = replace(run, curve=Curve("users", steps[:1]))
+    assert re.search(r"up to 4 users, first output after \d+ ms \(p50\)", _terminal(of_one))
 
 
 def test_noughts_alone_stand_at_the_bottom_of_their_chart() -> None:

@@ -184,7 +184,8 @@ def _swept(curve: Curve) -> str:
     ]
     if not medians:
         return f"{told}, no output."
-    return f"{told}, first output after {number(min(medians))} to {number(max(medians))} ms (p50)."
+    span = " to ".join(dict.fromkeys(map(number, (min(medians), max(medians)))))
+    return f"{told}, first output after {span} ms (p50)."
 
 
 def of_which_level(run: LoadRun) -> str:
@@ -217,12 +218,11 @@ def asked(run: LoadRun) -> str:
 
 def facts(client: ClientFigures) -> Iterator[tuple[str, str]]:
     """The figures of a client that are one number."""
-    yield (
-        "Requests",
-        f"{client.requests:,} in {number(client.window_s)} s, {client.outside_window:,} outside the window",
-    )
+    outside = f"{client.outside_window:,} outside the window"
     if not client.requests:
+        yield "Requests", f"none in the window, {outside}"
         return
+    yield "Requests", f"{client.requests:,} in {number(client.window_s)} s, {outside}"
     yield "Errors", interval_of(client.errors)
     has_no_end = client.outcomes.get("ok") and not client.requests_per_s
     no_end = "; no answer ended within the window, which wants to be longer" if has_no_end else ""
