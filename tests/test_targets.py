@@ -644,19 +644,38 @@ def test_any_bytes_give_targets_or_one_sentence(data: bytes) -> None:
 # --- presets ------------------------------------------------------------------------------------------------
 
 SHIPPED = [
+    "anthropic",
     "azure",
+    "bedrock",
+    "cloudflare",
     "dashscope",
     "dashscope-workspace",
+    "deepseek",
+    "fireworks",
+    "gemini",
+    "groq",
     "litellm",
     "llama-cpp",
     "lm-studio",
     "local",
+    "localai",
+    "minimax",
+    "mistral",
+    "moonshot",
     "ollama",
     "openai",
+    "openrouter",
+    "portkey",
     "reference",
     "reference-dashscope",
     "sglang",
+    "siliconflow",
+    "tgi",
+    "together",
     "vllm",
+    "volcengine-ark",
+    "xai",
+    "zhipu",
 ]
 
 
