@@ -21,10 +21,8 @@ ELSEWHERE = [file for file in FILES if "starts" not in CONTENTS[file.stem]]
 
 EXPECTED = """
 openai azure dashscope dashscope-workspace deepseek moonshot zhipu minimax siliconflow volcengine-ark
-openrouter
-mistral groq together fireworks xai gemini anthropic bedrock vllm sglang llama-cpp ollama lm-studio tgi
-localai
-litellm portkey cloudflare
+openrouter mistral groq together fireworks xai gemini anthropic bedrock
+vllm sglang llama-cpp ollama lm-studio tgi localai litellm portkey cloudflare
 """
 
 REFUSED_BY_REASONING_MODELS = {"max-tokens", "stop", "n", "seed", "logprobs", "completions"}
