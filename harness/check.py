@@ -1,32 +1,33 @@
 """A check: from a target to a verdict. Observes, judges, writes the run folder; says nothing itself."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
 
 from harness import content, run
 from harness.clients import DEFAULT_CLIENTS, Connection
 from harness.dialect import waivers_of
+from harness.discovery import Discovery, Turn, embedding_model
 from harness.errors import RunFolderError, UsageError
 from harness.evidence import Observation
-from harness.first_answer import raise_if_nothing_to_judge
-from harness.judge import idle_waivers, judge, left_out
-from harness.observe import RETRIED_STATUSES, Allowance, Observer, observer
-from harness.plan import Budget, Call, Plan, Profile, plan
+from harness.evidence.promises import Promises
+from harness.first_answer import raise_if_nothing_to_judge, why_nothing_was_judged
+from harness.fit import Fit, fit_of, next_fit
+from harness.judge import LEFT_OUT, idle_waivers, judge, judge_promises, left_out, refused
+from harness.observe import Allowance, Observer, observer
+from harness.observed_claims import unshown
+from harness.plan import Budget, Call, Key, Plan, Profile, plan, within
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
-from harness.scenario import BOTH_MODES, FollowUp, Mode
+from harness.scenario import BOTH_MODES, Ask, Mode
 from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
+from harness.uses import USES, UseName, UseState, use_of_call
 from harness.verdict import Verdict
 from harness.wire.exchange import Ending
-
-Key: TypeAlias = tuple[str, str, Mode]
-"""Scenario, client and mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +68,30 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
 
 @dataclass
 class Check:
-    """A check of one target: `planned` is what it asks, `observations` what it has so far."""
+    """A check of one target: `planned` is all that it may ask, `observations` what it has so far.
+
+    `reopened` opens the clients again with another embedding model.
+    """
 
     target: Target
     settings: Settings
     observer: Observer
     planned: Plan
     started: str
+    reopened: Callable[[str], Observer]
+    fit: Fit = field(default_factory=Fit)
     observations: dict[Key, Observation] = field(default_factory=dict)
+    has_ended: bool = False
 
     @cached_property
+    def discovery(self) -> Discovery:
+        """What is claimed, and how the rest is found out."""
+        return Discovery(promised(self.target), self.planned.every_call)
+
+    @property
     def calls(self) -> Mapping[Key, Call]:
-        """The calls of the plan, in its order."""
-        return {(call.scenario.name, call.client, call.mode): call for call in self.planned.calls}
+        """The calls that are asked as things stand, in the plan's order."""
+        return {call.key: call for call in self._current.calls}
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
@@ -87,52 +99,80 @@ class Check:
         return (*waivers_of(self.target.dialect), *self.target.waivers)
 
     def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
-        """Ask everything, and write each exchange into the folder as it comes."""
+        """Ask everything, and write each exchange into the folder as it comes.
+
+        It ends early where the founding calls come to nothing: then nothing else would say more.
+        """
         resumed = list(self.observations.values())
         with exchange_log(folder) as log:
             for seen in chain(resumed, self._all_observations()):
                 log.add(seen)
                 on_observation(seen)
+        self.has_ended = True
 
     def resume(self, folder: Path) -> None:
         """Take over what an interrupted run of the same target has in its folder, as far as it was answered.
 
         Raises RunFolderError for a folder that holds nothing of the kind.
         """
+        may_be_asked = {call.key for call in self.planned.every_call}
         for seen in run.observations(run.recorded_lines(folder / "exchanges.jsonl.zst")):
             is_of_target = seen.exchange.request.url.startswith(f"{self.target.base_url}/")
             key = (seen.scenario.name, seen.client, seen.mode)
-            if key in self.calls and _is_answered(seen) and (is_of_target or self.target.starts):
+            if key in may_be_asked and _is_answered(seen) and (is_of_target or self.target.starts):
                 self.observations[key] = seen
         if not self.observations:
             raise RunFolderError(
                 f"{folder} holds no answer of {self.target.name} that this check asks for.",
                 "Name the folder of the run to go on with, with the same target, or leave out --resume.",
             )
+        first = self.observations.get(self._first.key)
+        self.fit = fit_of(first) if first else self.fit
 
     def observation(self, scenario: str, client: str, mode: Mode) -> Observation:
-        """One observation; it is asked for once."""
+        """One observation; it is asked for once. KeyError where the plan does not ask it."""
         if not self.observations:
             self._ask_first()
         key = (scenario, client, mode)
         if key not in self.observations:
-            call = self.calls[key]
-            ask = call.scenario.ask
-            if isinstance(ask, FollowUp) and (ask.after, client, mode) in self.calls:
-                self.observation(ask.after, client, mode)
+            call = next(call for call in self._fitted if call.key == key)
+            if call.after in self.calls and call.after is not None:
+                self.observation(*call.after)
+            lists = next(filter(_lists_models, self.calls.values()), None)
+            if lists is not None and _is_of_embeddings(call) and self.target.embedding_model is None:
+                self.observation(*lists.key)
+                self._take_embedding_model()
             self.observations[key] = self.observer.observe(call, self._before(call))
         return self.observations[key]
 
+    def why_not_asked(self, scenario: str, client: str, mode: Mode) -> str:
+        """Why a call of the plan is not asked; empty where it is. Its probes are asked first."""
+        key = (scenario, client, mode)
+        if not self.observations:
+            self._ask_first()
+        while (call := self.calls.get(key)) and self.discovery.turn(call, self.observations) is Turn.LATER:
+            self.observation(*self.discovery.awaited(call, self.observations).key)
+        if key in self.calls:
+            return ""
+        refusals = (self._refusal(call) for call in self.planned.every_call if call.key == key)
+        return next(refusals, "") or LEFT_OUT
+
     def all_observations(self) -> list[Observation]:
         """Every observation of the plan; what has not been asked yet is asked now."""
-        return [self.observation(*key) for key in self.calls]
+        for call in self.planned.calls:
+            if not self.why_not_asked(*call.key):
+                self.observation(*call.key)
+        return self._in_order()
 
     def judged(self) -> Run:
         """The run, from what has been observed until now."""
         rules, seen = content.rules().values(), self._in_order()
-        missing = ((call.scenario, call.client, call.mode) for call in self.planned.left_out)
-        verdicts = judge(rules, seen, self.waivers, date.today())
-        return self.summarised([*verdicts, *left_out(rules, missing, seen)])
+        missing = ((call.scenario, call.client, call.mode) for call in self._left_out)
+        verdicts = [
+            *judge(rules, seen, self.waivers, date.today()),
+            *left_out(rules, missing, seen),
+        ]
+        return self.summarised(verdicts)
 
     def idle_waivers(self) -> Iterator[str]:
         """What is to be said of the user's waivers that do nothing."""
@@ -143,13 +183,14 @@ class Check:
         return run.summarised(
             TargetSummary.of(self.target),
             self._in_order(),
-            verdicts,
+            [*verdicts, *self._of_promises(verdicts)],
             started=self.started,
             finished=now(),
             level=self.settings.level,
-            is_complete=len(self.observations) == len(self.calls),
+            partial=tuple(self._partial()),
+            unasked=self._unasked(),
             waivers=self.target.waivers,
-            remarks=tuple(self.idle_waivers()),
+            remarks=(*self.fit.notes, *self.idle_waivers()),
         )
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
@@ -159,53 +200,173 @@ class Check:
                 log.add(seen)
         run.save(self.summarised(verdicts), folder)
 
+    @property
+    def _first(self) -> Call:
+        return self.planned.every_call[0]
+
+    @property
+    def _fitted(self) -> tuple[Call, ...]:
+        """Every call of the plan, put as the endpoint wants it."""
+        return tuple(map(self.fit.call, self.planned.every_call))
+
+    @property
+    def _current(self) -> Plan:
+        """The plan without what discovery has ruled out: what that would have cost is there for others."""
+        open_calls = [
+            call for call in self._fitted if self.discovery.turn(call, self.observations) is not Turn.NEVER
+        ]
+        return within(self.settings.budget, open_calls)
+
     def _all_observations(self) -> Iterator[Observation]:
         if not self.observations:
             yield self._ask_first()
-        while waiting := [call for key, call in self.calls.items() if key not in self.observations]:
-            ready = [(call, self._before(call)) for call in waiting if not self._awaits_another(call)]
-            for seen in self.observer.observe_all(ready, self.settings.concurrency):
-                self.observations[seen.scenario.name, seen.client, seen.mode] = seen
-                yield seen
+        yield from self._observed(call for call in self._ready() if call.scenario.is_quick_start)
+        while not why_nothing_was_judged(self._in_order()) and (ready := self._ready()):
+            yield from self._observed(ready)
+            self._take_embedding_model()
+
+    def _observed(self, calls: Iterable[Call]) -> Iterator[Observation]:
+        ready = [(call, self._before(call)) for call in calls]
+        for seen in self.observer.observe_all(ready, self.settings.concurrency):
+            self.observations[seen.scenario.name, seen.client, seen.mode] = seen
+            yield seen
+
+    def _ready(self) -> list[Call]:
+        """What can be asked now."""
+        current = {call.key: call for call in self._current.calls}
+        waiting = [call for key, call in current.items() if key not in self.observations]
+        lists = any(_lists_models(call) for call in waiting)
+        return [
+            call
+            for call in waiting
+            if self.discovery.turn(call, self.observations) is Turn.NOW
+            and not (call.after in current and call.after not in self.observations)
+            and not (lists and _is_of_embeddings(call) and self.target.embedding_model is None)
+        ]
+
+    def _take_embedding_model(self) -> None:
+        """Ask the embedding model that the endpoint lists, where the user names none."""
+        if self.target.embedding_model is not None:
+            return
+        lists = (seen for key, seen in self.observations.items() if _lists_models(seen))
+        data = next((seen.reply.data for seen in lists if isinstance(seen.reply.data, list)), ())
+        model = embedding_model(data)
+        if model is not None:
+            self.target = replace(self.target, embedding_model=model)
+            self.observer = self.reopened(model)
 
     def _before(self, call: Call) -> Observation | None:
         """The observation that a follow-up goes on from."""
-        ask = call.scenario.ask
-        if not isinstance(ask, FollowUp):
-            return None
-        return self.observations.get((ask.after, call.client, call.mode))
-
-    def _awaits_another(self, call: Call) -> bool:
-        """Whether what a follow-up goes on from is asked in this run, and has not been yet."""
-        ask = call.scenario.ask
-        key = (ask.after, call.client, call.mode) if isinstance(ask, FollowUp) else None
-        return key in self.calls and key not in self.observations
+        return None if call.after is None else self.observations.get(call.after)
 
     def _ask_first(self) -> Observation:
-        """Ask the first call, whose answer decides whether there is something to judge."""
-        key, call = next(iter(self.calls.items()))
-        seen = self.observations[key] = self.observer.observe(call)
+        """Ask the first question until it is put as the endpoint wants it.
+
+        Its answer decides whether there is something to judge.
+        """
+        seen = asked = self.observer.observe(self.fit.call(self._first))
         raise_if_nothing_to_judge(seen, self.target)
+        fit = self.fit
+        while (other := next_fit(fit, seen)) is not None and self.observer.allowance.take_retry():
+            again = self.observer.observe(other.call(self._first))
+            seen, fit = replace(again, earlier=(*seen.tries, *again.earlier)), other
+        if seen.is_clean_refusal:
+            seen, fit = asked, self.fit
+        self.fit = fit
+        self.observations[self._first.key] = seen
         return seen
 
     def _in_order(self) -> list[Observation]:
-        return [self.observations[key] for key in self.calls if key in self.observations]
+        keys = (call.key for call in self.planned.every_call)
+        return [self.observations[key] for key in keys if key in self.observations]
+
+    @property
+    def _left_out(self) -> Sequence[Call]:
+        """What the budget left out, of a run that asked all else."""
+        if not self.has_ended or why_nothing_was_judged(self._in_order()):
+            return self._current.left_out
+        current = self._current
+        return [*(call for call in current.calls if call.key not in self.observations), *current.left_out]
+
+    def _partial(self) -> Iterator[str]:
+        """Why the run says less than it would have, in clauses."""
+        planned = len(self._current.every_call)
+        if self._left_out:
+            yield f"the budget left out {len(self._left_out):,} of {planned:,} calls"
+        if not self.has_ended:
+            yield f"it was interrupted after {len(self.observations):,} of {planned:,} calls"
+
+    def _unasked(self) -> Mapping[tuple[UseName, str], tuple[UseState, str]]:
+        """Why nothing was asked for a use through a client: refused to a probe, or narrowed away."""
+        found: dict[tuple[UseName, str], tuple[UseState, str]] = {}
+        for call in self.planned.every_call:
+            refusal = self._refusal(call)
+            if refusal:
+                found.setdefault(
+                    (use_of_call(call.scenario, call.mode), call.client), ("unsupported", refusal)
+                )
+        nothing = why_nothing_was_judged(self._in_order())
+        for use in USES:
+            for client in self.settings.clients:
+                reason = nothing or self._narrowed(use)
+                if reason:
+                    found.setdefault((use, client), ("not asked", reason))
+        return found
+
+    def _narrowed(self, use: UseName) -> str:
+        if self.settings.profile == "smoke":
+            return "the profile smoke asks the founding calls alone"
+        if use in {"stream", "streamed tools"} and Mode.STREAM not in self.settings.modes:
+            return "only plain answers were asked for"
+        if use in {"chat", "tools"} and Mode.PLAIN not in self.settings.modes:
+            return "only streams were asked for"
+        return ""
+
+    def _refusal(self, call: Call) -> str:
+        """What the endpoint said to the probe because of which a call is not asked; empty where it is."""
+        probe = self.discovery.refusal(call, self.observations)
+        if probe is None:
+            return ""
+        hint = ""
+        if "embeddings" in call.scenario.needs and self.target.embedding_model is None:
+            hint = "; no embedding model is named or listed: name one with --embedding-model"
+        return f"{refused(probe)}{hint}"
+
+    def _of_promises(self, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+        asked = {name for seen in self._in_order() for name in seen.scenario.needs} & self.target.claims
+        if asked and self.has_ended and not self._left_out:
+            promises = Promises(tuple(unshown(asked, content.scenarios(), content.rules(), verdicts)))
+            yield from judge_promises(content.rules().values(), promises, self.waivers, date.today())
+
+
+def _lists_models(one: Call | Observation) -> bool:
+    ask = one.scenario.ask
+    return isinstance(ask, Ask) and ask.operation == "models"
+
+
+def _is_of_embeddings(call: Call) -> bool:
+    ask = call.scenario.ask
+    return isinstance(ask, Ask) and ask.operation == "embeddings"
 
 
 def _is_answered(seen: Observation) -> bool:
-    """Whether asking again would be for nothing: there is an answer, and it asks for no patience."""
-    response = seen.exchange.response
+    """Whether asking again would be for nothing: there is a whole answer, which says something."""
     is_whole = seen.exchange.ended in {Ending.COMPLETE, Ending.LEFT}
-    return is_whole and response is not None and response.status not in RETRIED_STATUSES
+    return is_whole and seen.exchange.response is not None and not seen.came_to_nothing
+
+
+def promised(target: Target) -> frozenset[str]:
+    """What a check takes for claimed: who has a key can ask what comes of a wrong one."""
+    return target.claims | ({"authentication"} if target.api_key_env else frozenset())
 
 
 def plan_for(target: Target, settings: Settings) -> Plan:
-    """What a check of this target will ask."""
+    """What a check of this target may ask."""
     planned = plan(
         content.scenarios().values(),
         settings.clients,
         settings.modes,
-        claims=target.claims,
+        claims=promised(target),
         profile=settings.profile,
         repeat=settings.repeat,
         budget=settings.budget,
@@ -218,6 +379,20 @@ def plan_for(target: Target, settings: Settings) -> Plan:
     return planned
 
 
+def narrowed(planned: Plan, keys: Collection[Key], target: Target, budget: Budget) -> Plan:
+    """As much of a plan as these calls need: the first question, what they go on from, and their probes."""
+    calls = planned.every_call
+    discovery = Discovery(promised(target), calls)
+    wanted = [call for call in calls if call.key in keys]
+    needed = {calls[0].key, *(call.key for call in wanted)}
+    for call in wanted:
+        needed |= {other.key for other in discovery.probes_of(call)}
+        needed |= {call.after} if call.after else set()
+        if _is_of_embeddings(call) and target.embedding_model is None:
+            needed |= {other.key for other in calls if _lists_models(other)}
+    return within(budget, [call for call in calls if call.key in needed and wanted])
+
+
 @contextmanager
 def check(
     target: Target, settings: Settings, environ: Mapping[str, str], planned: Plan | None = None
@@ -226,10 +401,16 @@ def check(
     planned = planned or plan_for(target, settings)
     requests = settings.budget.requests
     allowance = Allowance(settings.rpm, None if requests is None else requests - len(planned.calls))
-    with started(target, environ) as (at, connection):
+    with started(target, environ) as (at, connection), ExitStack() as stack:
         secrets = [] if connection.key == PLACEHOLDER_KEY else [connection.key]
-        with observer(connection, settings.clients, secrets, allowance) as opened:
-            yield Check(at, settings, opened, planned, now())
+
+        def opened(at: Connection) -> Observer:
+            return stack.enter_context(observer(at, settings.clients, secrets, allowance))
+
+        def reopened(embedding_model: str) -> Observer:
+            return opened(replace(connection, embedding_model=embedding_model))
+
+        yield Check(at, settings, opened(connection), planned, now(), reopened)
 
 
 def now() -> str:

@@ -170,7 +170,7 @@ def _check_one(
     else:
         terminal.render(finished, console, folder)
     if claims:
-        typer.echo(as_toml(observed_claims(content.scenarios(), finished.verdicts)))
+        typer.echo(as_toml(observed_claims(content.scenarios(), content.rules(), finished.verdicts)))
     if is_interrupted:
         sys.stdout.flush()
         # Calls under way can't be called back, and waiting for them is what the user has just refused.

@@ -1,5 +1,8 @@
 """The first answer of an endpoint: whether there is something to judge at all, and if not, what to do."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from harness.errors import NothingJudgedError
 from harness.evidence import NO_JSON, Observation, parsed, shown
 from harness.target import Target
@@ -46,6 +49,16 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
         raise NothingJudgedError(f"{answered} with an HTML page.", base_url_advice(target))
     if response.status in {404, 405}:
         raise NothingJudgedError(f"{answered}: {_said(response)}.", base_url_advice(target, or_model=True))
+
+
+def why_nothing_was_judged(observations: Iterable[Observation]) -> str:
+    """What became of all founding calls, so that nothing can be said; empty where one was answered."""
+    calls = [seen for seen in observations if seen.scenario.is_quick_start]
+    reasons = Counter(seen.came_to_nothing for seen in calls)
+    if not calls or reasons[""]:
+        return ""
+    told = ", ".join(f"{reason} ({count} of {len(calls)})" for reason, count in reasons.most_common(3))
+    return f"the founding calls came to nothing: {told}"
 
 
 def _said(response: Response) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from harness.evidence import Evidence, NotJudgedError, Observation, shown
+from harness.evidence.promises import Promises
 from harness.rule import Level, Rule, Violation
 from harness.scenario import Mode, Scenario
 from harness.target import Waiver
@@ -16,6 +17,9 @@ from harness.verdict import Outcome, Verdict
 
 Lookup = Callable[[str, str, Mode], Observation]
 """Finds the observation of a scenario, a client and a mode; KeyError when there is none."""
+
+
+LEFT_OUT = "the budget left it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +56,37 @@ def can_ask(client: str, scenario: Scenario) -> bool:
 def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:
     """What the rule says of the cell."""
     observations = [lookup(cell.scenario.name, cell.client, mode) for mode in cell.modes]
-    if any(not seen.is_claimed and seen.is_clean_refusal for seen in observations):
-        response = observations[0].response
-        said = f"not claimed, and refused cleanly: HTTP {response.status} {shown(response.body)}"
-        return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, said)
+    refusal = next((seen for seen in observations if seen.is_unsupported), None)
+    if refusal is not None:
+        return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, refused(refusal))
     return _judged(rule, _place(rule, cell), observations, waivers, today)
+
+
+def unasked(rule: Rule, cell: Cell, reason: str) -> Verdict:
+    """What is said of a cell that was not asked: the budget left it out, or a probe of it was refused."""
+    outcome = Outcome.SKIPPED if reason == LEFT_OUT else Outcome.UNSUPPORTED
+    return Verdict(*_place(rule, cell), outcome, reason)
+
+
+def refused(seen: Observation) -> str:
+    """What an endpoint said that refuses cleanly what it does not claim."""
+    return f"not claimed, and refused cleanly: HTTP {seen.response.status} {shown(seen.response.body)}"
+
+
+def judge_promises(
+    rules: Iterable[Rule], promises: Promises, waivers: Iterable[Waiver], today: date
+) -> Iterator[Verdict]:
+    """What the rules on claims say, when all other verdicts are there."""
+    for rule in rules:
+        if rule.reads is Promises:
+            yield _verdict(rule, _whole_run(rule), lambda: promises, (), waivers, today)
 
 
 def judge_whole_run(
     rule: Rule, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
     """What a rule that reads whole runs says of these observations."""
-    place = rule.id, rule.level, rule.surface, "all", "all", "both"
-    return _judged(rule, place, observations, waivers, today)
+    return _judged(rule, _whole_run(rule), observations, waivers, today)
 
 
 def judge(
@@ -81,7 +103,7 @@ def judge(
         return found[scenario, client, mode]
 
     for rule in rules:
-        if rule.judges_whole_runs:
+        if rule.judges_whole_runs and rule.reads is not Promises:
             yield judge_whole_run(rule, observations, waivers, today)
         for cell in _observed_cells(rule, found):
             yield judge_cell(rule, cell, lookup, waivers, today)
@@ -99,7 +121,7 @@ def left_out(
                 not_asked = [other for other in modes if (scenario_id, client, other) not in found]
                 if not_asked and not_asked[0] is mode:
                     place = _place(rule, Cell(scenario, client, modes))
-                    yield Verdict(*place, Outcome.SKIPPED, "the budget left it out")
+                    yield Verdict(*place, Outcome.SKIPPED, LEFT_OUT)
 
 
 def idle_waivers(
@@ -133,11 +155,27 @@ def _place(rule: Rule, cell: Cell) -> Place:
     return rule.id, rule.level, rule.surface, cell.scenario.name, cell.client, cell.mode
 
 
+def _whole_run(rule: Rule) -> Place:
+    return rule.id, rule.level, rule.surface, "all", "all", "both"
+
+
 def _judged(
     rule: Rule, place: Place, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
+    urls = [seen.exchange.request.url for seen in observations]
+    return _verdict(rule, place, lambda: _evidence(rule.reads, tuple(observations)), urls, waivers, today)
+
+
+def _verdict(
+    rule: Rule,
+    place: Place,
+    evidence_of: Callable[[], object],
+    urls: Sequence[str],
+    waivers: Iterable[Waiver],
+    today: date,
+) -> Verdict:
     try:
-        evidence = _evidence(rule.reads, tuple(observations))
+        evidence = evidence_of()
         if isinstance(evidence, NotJudgedError):
             return Verdict(*place, Outcome.INCONCLUSIVE, str(evidence))
         violations = tuple(rule.check(evidence))
@@ -148,7 +186,6 @@ def _judged(
     if not violations:
         return Verdict(*place, Outcome.PASS)
     standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
-    urls = [seen.exchange.request.url for seen in observations]
     standing = [waiver for waiver in standing if all(_is_of_path(waiver, url) for url in urls)]
     left = tuple(violation for violation in violations if not _waiver_of(violation, standing))
     if left:

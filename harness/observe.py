@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,15 +12,18 @@ from harness.clients import Client, Connection, clients, isolated_environment
 from harness.clients.reply import Reply, reply_of
 from harness.errors import UsageError
 from harness.evidence import NotJudgedError, Observation
+from harness.flakiness import flake_of
 from harness.plan import Call
 from harness.scenario import AnyAsk, FollowUp, NoFollowUpError, Scenario
 from harness.wire.exchange import Ending, Exchange, Request
 from harness.wire.recording import recording
 from harness.wire.redaction import secret_pattern
 
-RETRIED_STATUSES = (429, 503)
-MAX_ATTEMPTS = 3
+BUSY_STATUSES = (429, 503)
+RETRIES = 2
+"""How often a request is asked again, at most, while the endpoint says that it is busy."""
 LONGEST_WAIT_S = 20.0
+_WAIT_AFTER_A_FLAKE_S = 0.5
 
 
 class Allowance:
@@ -58,19 +61,17 @@ class Observer:
     allowance: Allowance
 
     def observe(self, call: Call, before: Observation | None = None) -> Observation:
-        """Ask once; again only on 429 and 503, which ask for it, and when a kept connection had been closed.
+        """Ask once; again while the endpoint is busy, and once more after a failure that may pass.
 
-        The attempts are counted.
-
-        `before` is the observation that a follow-up goes on from.
+        Every try is kept. `before` is the observation that a follow-up goes on from.
         """
-        attempt = 1
+        earlier: list[Exchange] = []
         reply, exchange = self._ask(call, before)
-        while (wait_s := _wait_before_retry_s(exchange, attempt)) is not None:
+        while (wait_s := _wait_before_retry_s(exchange, earlier)) is not None:
             if not self.allowance.take_retry():
                 break
             time.sleep(wait_s)
-            attempt += 1
+            earlier.append(exchange)
             reply, exchange = self._ask(call, before)
         return Observation(
             call.scenario,
@@ -79,7 +80,7 @@ class Observer:
             call.mode,
             exchange,
             reply,
-            attempt,
+            tuple(earlier),
             is_claimed=not call.is_probe,
         )
 
@@ -148,15 +149,16 @@ def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _wait_before_retry_s(exchange: Exchange, attempt: int) -> float | None:
+def _wait_before_retry_s(exchange: Exchange, earlier: Sequence[Exchange]) -> float | None:
     """How long to wait before asking again; None when the exchange stands as it is."""
     response = exchange.response
-    if attempt == MAX_ATTEMPTS:
+    if len(earlier) >= RETRIES:
         return None
     if exchange.ended is Ending.STALE:
         return 0.0
-    if response is None or response.status not in RETRIED_STATUSES:
-        return None
-    asked = response.header("retry-after") or ""
-    wait_s = float(asked) if asked.isascii() and asked.isdigit() else float(attempt)
-    return min(wait_s, LONGEST_WAIT_S)
+    if response is not None and response.status in BUSY_STATUSES:
+        asked = response.header("retry-after") or ""
+        wait_s = float(asked) if asked.isascii() and asked.isdigit() else float(len(earlier) + 1)
+        return min(wait_s, LONGEST_WAIT_S)
+    is_second_failure = any(flake_of(one) for one in earlier)
+    return _WAIT_AFTER_A_FLAKE_S if flake_of(exchange) and not is_second_failure else None

@@ -1,8 +1,10 @@
 """Observed claims: what an endpoint was seen to do, in the words of likewise.toml."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.rule import Rule
 from harness.scenario import Scenario
 from harness.target import CAPABILITIES
 from harness.verdict import Outcome, Verdict
@@ -17,23 +19,71 @@ class ObservedClaims:
     not_seen: tuple[str, ...]
 
 
-def observed_claims(scenarios: Mapping[str, Scenario], verdicts: Iterable[Verdict]) -> ObservedClaims:
+def observed_claims(
+    scenarios: Mapping[str, Scenario], rules: Mapping[str, Rule], verdicts: Iterable[Verdict]
+) -> ObservedClaims:
     """What the verdicts show of each capability.
 
-    It works when a scenario that needs it was judged and no rule of level must or spec failed there; it fails
-    when one did, or when the endpoint refused it.
+    It works when a rule about it passed and none failed; it fails when one did, or when the endpoint refused
+    it. What fails beside it, such as a token count, says nothing of it.
     """
+    shown = shown_outcomes(scenarios, rules, verdicts)
+    fails = [name for name, seen in shown.items() if seen & {Outcome.FAIL, Outcome.UNSUPPORTED}]
+    works = [name for name, seen in shown.items() if seen & _SHOWN and name not in fails]
+    return ObservedClaims(
+        tuple(works), tuple(fails), tuple(name for name in shown if name not in {*works, *fails})
+    )
+
+
+def unshown(
+    claimed: Iterable[str],
+    scenarios: Mapping[str, Scenario],
+    rules: Mapping[str, Rule],
+    verdicts: Sequence[Verdict],
+) -> Iterator[tuple[str, str]]:
+    """Each claimed capability of which no rule could say anything, with the commonest reason."""
+    shown = shown_outcomes(scenarios, rules, verdicts)
+    for name in sorted(claimed):
+        if not shown[name] & {*_SHOWN, Outcome.FAIL, Outcome.UNSUPPORTED}:
+            reasons = Counter(
+                verdict.reason
+                for verdict in verdicts
+                if verdict.outcome is Outcome.INCONCLUSIVE
+                and name in _needs(scenarios, verdict)
+                and _is_about(rules, verdict)
+            )
+            yield name, reasons.most_common(1)[0][0] if reasons else "no rule reads what came"
+
+
+def shown_outcomes(
+    scenarios: Mapping[str, Scenario], rules: Mapping[str, Rule], verdicts: Iterable[Verdict]
+) -> Mapping[str, set[Outcome]]:
+    """For each capability the outcomes of the rules about it."""
     outcomes: dict[str, set[Outcome]] = {name: set() for name in CAPABILITIES}
     for verdict in verdicts:
-        scenario = scenarios.get(verdict.scenario.partition("#")[0])
-        is_minor = verdict.outcome is Outcome.FAIL and not verdict.counts_at("spec")
-        for name in scenario.needs if scenario and not is_minor else ():
-            outcomes[name].add(verdict.outcome)
-    fails = [name for name, seen in outcomes.items() if seen & {Outcome.FAIL, Outcome.UNSUPPORTED}]
-    works = [name for name, seen in outcomes.items() if Outcome.PASS in seen and name not in fails]
-    return ObservedClaims(
-        tuple(works), tuple(fails), tuple(name for name in outcomes if name not in {*works, *fails})
-    )
+        if _is_about(rules, verdict):
+            for name in _needs(scenarios, verdict):
+                outcomes[name].add(verdict.outcome)
+    return outcomes
+
+
+_SHOWN = {Outcome.PASS, Outcome.WAIVED}
+_ABOUT = frozenset(
+    {"params", "tools", "structured", "embeddings", "models", "completions", "responses", "errors"}
+)
+"""The surfaces whose rules speak of what was asked for; the others speak of any answer."""
+
+
+def _is_about(rules: Mapping[str, Rule], verdict: Verdict) -> bool:
+    """Whether a verdict says if a capability is there: by a rule that must hold, or that shows an effect."""
+    rule = rules.get(verdict.rule)
+    has_effect = rule is not None and bool(rule.effect_of)
+    return verdict.surface in _ABOUT and (verdict.level == "must" or has_effect)
+
+
+def _needs(scenarios: Mapping[str, Scenario], verdict: Verdict) -> frozenset[str]:
+    scenario = scenarios.get(verdict.scenario.partition("#")[0])
+    return scenario.needs if scenario else frozenset()
 
 
 def as_toml(claims: ObservedClaims) -> str:

@@ -1,29 +1,47 @@
-"""A plan: everything that a run will ask, and what that may cost, known before the first request."""
+"""A plan: everything that a run may ask, and what that may cost, known before the first request."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from harness.judge import can_ask
 from harness.scenario import FollowUp, Http, Mode, Scenario
+from harness.uses import USES, UseName, use_of_call
 
 Profile: TypeAlias = Literal["smoke", "standard", "full"]
 
+Key: TypeAlias = tuple[str, str, Mode]
+"""Scenario, client and mode."""
+
+CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""The parameters that bound an answer, in whichever operation."""
+
 UNCAPPED_TOKENS = 192
-"""What a request without a cap is counted as: the founding calls have none, and ask who the model is."""
+"""What a request without a cap is counted as, such as a stream that is asked for without any parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One thing to ask: a scenario through a client in a mode.
 
-    `is_probe` marks the one call that finds out what an endpoint makes of a thing that it does not claim.
+    `is_probe` marks a call that finds out what an endpoint makes of a thing that it does not claim.
     """
 
     scenario: Scenario
     client: str
     mode: Mode
     is_probe: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Scenario, client and mode."""
+        return self.scenario.name, self.client, self.mode
+
+    @property
+    def after(self) -> Key | None:
+        """The call that a follow-up goes on from; None for any other call."""
+        ask = self.scenario.ask
+        return (ask.after, self.client, self.mode) if isinstance(ask, FollowUp) else None
 
     @property
     def tokens(self) -> int:
@@ -34,8 +52,7 @@ class Call:
         if isinstance(ask, FollowUp):
             return ask.tokens
         params = ask.params_for(self.mode)
-        caps = [params.get(name) for name in ("max_tokens", "max_completion_tokens", "max_output_tokens")]
-        cap = next((cap for cap in caps if isinstance(cap, int)), UNCAPPED_TOKENS)
+        cap = next((cap for name in CAPS if isinstance(cap := params.get(name), int)), UNCAPPED_TOKENS)
         choices = params.get("n")
         return cap * (choices if isinstance(choices, int) else 1)
 
@@ -60,6 +77,11 @@ class Plan:
         """The most completion tokens that it asks for."""
         return sum(call.tokens for call in self.calls)
 
+    @property
+    def every_call(self) -> tuple[Call, ...]:
+        """What it asks, and what it leaves out."""
+        return self.calls + self.left_out
+
 
 def plan(
     scenarios: Iterable[Scenario],
@@ -71,63 +93,89 @@ def plan(
     repeat: int,
     budget: Budget,
 ) -> Plan:
-    """What to ask: the founding calls, then what is claimed, then one probe of each thing that is not.
+    """What to ask: the first question and the founding calls, then the others by the use that they serve.
 
-    Last, what depends on chance is asked again until it has been asked `repeat` times.
+    What the endpoint does not claim is asked as far as a probe finds that it can. Of each use the simplest
+    scenario comes before the others of any, so that a small budget buys the most. Last, what depends on
+    chance is asked again until it has been asked `repeat` times.
     """
-    chosen = [scenario for scenario in scenarios if scenario.is_dropin or profile != "smoke"]
-    ordered = sorted(chosen, key=lambda one: (not one.is_dropin, isinstance(one.ask, FollowUp)))
-    claimed = [scenario for scenario in ordered if scenario.needs <= claims]
-    again = [
-        replace(scenario, repetition=repetition)
+    chosen = [one for one in scenarios if profile != "smoke" or one.is_quick_start or one.is_first]
+    calls = list(_calls(chosen, clients, modes))
+    first = [call for call in calls if call.scenario.is_first][:1]
+    openings = _openings(calls)
+
+    def order(call: Call) -> tuple[bool, bool, int, bool]:
+        scenario = call.scenario
+        use = USES.index(use_of_call(scenario, call.mode))
+        return not scenario.is_quick_start, scenario.id not in openings, use, call.after is not None
+
+    others = [call for call in sorted(calls, key=order) if call not in first]
+    if profile == "smoke":
+        others = [call for call in others if call.scenario.is_quick_start]
+    ordered = [*first, *others]
+    again = (
+        replace(call, scenario=replace(call.scenario, repetition=repetition))
         for repetition in range(1, repeat)
-        for scenario in claimed
-        if scenario.depends_on_chance
-    ]
-    calls = [
-        *_claimed(claimed, clients, modes),
-        *_probes(ordered, clients, modes, claims),
-        *_claimed(again, clients, modes),
-    ]
-    return _within(budget, calls)
+        for call in ordered
+        if call.scenario.depends_on_chance
+    )
+    probes = _probes(ordered, claims)
+    return within(
+        budget,
+        [
+            replace(call, is_probe=call.key in probes.values())
+            for call in (*ordered, *again)
+            if _can_be_found_out(call.scenario.needs - claims, {some for some, _ in probes})
+        ],
+    )
 
 
-def _claimed(scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]) -> Iterator[Call]:
+def _calls(scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]) -> Iterator[Call]:
     for scenario in scenarios:
         for client in clients:
             if can_ask(client, scenario):
                 yield from (Call(scenario, client, mode) for mode in scenario.modes if mode in modes)
 
 
-def _probes(
-    scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode], claims: frozenset[str]
-) -> Iterator[Call]:
-    """For each set of capabilities that is not claimed, a call that needs it and little else."""
-    first: dict[frozenset[str], Call] = {}
-    for scenario in sorted(scenarios, key=lambda scenario: len(scenario.needs)):
-        missing = scenario.needs - claims
-        if missing and scenario.is_answered and not isinstance(scenario.ask, FollowUp):
-            calls = _claimed([scenario], clients, modes)
-            probe = next(calls, None)
-            if probe is not None:
-                first.setdefault(missing, Call(scenario, probe.client, probe.mode, is_probe=True))
-    yield from first.values()
+def _openings(calls: Iterable[Call]) -> frozenset[str]:
+    """The simplest scenario of each use: the one that needs least, in the suites' order."""
+    found: dict[UseName, Scenario] = {}
+    for call in calls:
+        use = use_of_call(call.scenario, call.mode)
+        known = found.get(use)
+        if call.after is None and (known is None or len(call.scenario.needs) < len(known.needs)):
+            found[use] = call.scenario
+    return frozenset(scenario.id for scenario in found.values())
 
 
-def _within(budget: Budget, calls: Iterable[Call]) -> Plan:
+def _can_be_found_out(missing: frozenset[str], probed: Iterable[frozenset[str]]) -> bool:
+    """Whether probes show all that is missing; what only a refusal shows has to be claimed."""
+    return missing == frozenset().union(*(some for some in probed if some <= missing))
+
+
+def _probes(calls: Iterable[Call], claims: frozenset[str]) -> Mapping[tuple[frozenset[str], Mode], Key]:
+    """For each set of capabilities that is not claimed, a call in each mode that needs it and little else."""
+    found: dict[tuple[frozenset[str], Mode], Key] = {}
+    for call in sorted(calls, key=lambda call: len(call.scenario.needs)):
+        missing = call.scenario.needs - claims
+        if missing and call.scenario.is_answered and call.after is None:
+            found.setdefault((missing, call.mode), call.key)
+    return found
+
+
+def within(budget: Budget, calls: Iterable[Call]) -> Plan:
     """As many calls as the budget allows, in order; a follow-up never stays without what it follows."""
-    kept: dict[tuple[str, str, Mode], Call] = {}
+    kept: dict[Key, Call] = {}
     left_out: list[Call] = []
     tokens = 0
     for call in calls:
-        ask = call.scenario.ask
-        lacks_its_start = isinstance(ask, FollowUp) and (ask.after, call.client, call.mode) not in kept
+        lacks_its_start = call.after is not None and call.after not in kept
         is_too_much = (budget.requests is not None and len(kept) >= budget.requests) or (
             budget.tokens is not None and tokens + call.tokens > budget.tokens
         )
         if is_too_much or lacks_its_start:
             left_out.append(call)
         else:
-            kept[call.scenario.name, call.client, call.mode] = call
+            kept[call.key] = call
             tokens += call.tokens
     return Plan(tuple(kept.values()), tuple(left_out))

@@ -6,10 +6,11 @@ them and shared by all rules that read them, so a request is made once.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from harness.check import Check, Settings
     from harness.judge import Cell
+    from harness.plan import Plan
     from harness.rule import Rule
     from harness.target import Target
     from harness.verdict import Verdict
@@ -36,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--clients", default="raw,openai,langchain", help="which clients ask, by commas")
     group.addoption("--modes", default="plain,stream", help="which modes, by commas")
     group.addoption("--level", default="spec", choices=("must", "spec", "recommended"), help="what fails")
+    group.addoption("--budget-requests", type=int, help="ask at most so many requests")
+    group.addoption("--budget-tokens", type=int, help="ask for at most so many completion tokens")
     group.addoption("--out", help="write the run into this folder")
 
 
@@ -62,6 +66,18 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
         )
         for cell in collector.config.stash[_SESSION].cells(obj)
     ]
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
+    """Say what the selected rules will ask before anything is asked."""
+    planned = config.stash[_SESSION].select([item for item in items if isinstance(item, RuleItem)])
+    if planned is None:
+        return None
+    left_out = f"; {len(planned.left_out)} more are left out by the budget" if planned.left_out else ""
+    return (
+        f"likewise asks at most {len(planned.calls)} requests, "
+        f"for at most {planned.tokens:,} completion tokens{left_out}"
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -130,6 +146,7 @@ class _Session:
     config: pytest.Config
     stack: ExitStack = field(default_factory=ExitStack)
     checking: "Check | None" = None
+    planned: "Plan | None" = None
     verdicts: "list[Verdict]" = field(default_factory=list)
 
     @property
@@ -140,25 +157,56 @@ class _Session:
         from harness import content
         from harness.judge import cells_of
 
-        target, settings = self._asked()
-        scenarios = [s for s in content.scenarios().values() if s.needs <= target.claims]
+        _, settings = self._asked()
+        scenarios = [known for known in content.scenarios().values() if known.id in self._plannable]
         return cells_of(rule, scenarios, settings.clients, settings.modes)
+
+    def select(self, items: "Sequence[RuleItem]") -> "Plan | None":
+        """Plan what these rules read, and nothing else; None where there is no rule."""
+        from harness.check import narrowed, plan_for
+        from harness.plan import Budget
+
+        if not items:
+            return None
+        target, settings = self._asked()
+        cells = [item.cell for item in items if item.cell is not None]
+        keys = {(cell.scenario.name, cell.client, mode) for cell in cells for mode in cell.modes}
+        whole = plan_for(target, replace(settings, budget=Budget()))
+        self.planned = narrowed(whole, keys, target, settings.budget)
+        return self.planned
 
     def judge(self, rule: "Rule", cell: "Cell | None") -> "Verdict":
         from harness.errors import NothingJudgedError
-        from harness.judge import judge_cell, judge_whole_run
+        from harness.judge import judge_cell, judge_whole_run, unasked
 
         checking = self._opened()
         today, waivers = date.today(), checking.waivers
         try:
             if cell is None:
                 verdict = judge_whole_run(rule, checking.all_observations(), waivers, today)
+            elif reason := self._why_not_asked(checking, cell):
+                verdict = unasked(rule, cell, reason)
             else:
                 verdict = judge_cell(rule, cell, checking.observation, waivers, today)
         except NothingJudgedError as error:
             pytest.exit(f"{error.happened} {error.next_step}", returncode=error.exit_code)
         self.verdicts.append(verdict)
         return verdict
+
+    def _why_not_asked(self, checking: "Check", cell: "Cell") -> str:
+        reasons = (checking.why_not_asked(cell.scenario.name, cell.client, mode) for mode in cell.modes)
+        return next(filter(None, reasons), "")
+
+    @cached_property
+    def _plannable(self) -> frozenset[str]:
+        """The scenarios that this target can be asked, or that a probe may find out."""
+        from harness.check import plan_for
+        from harness.plan import Budget
+
+        target, settings = self._asked()
+        return frozenset(
+            call.scenario.id for call in plan_for(target, replace(settings, budget=Budget())).calls
+        )
 
     def save(self) -> None:
         folder = self.config.getoption("--out")
@@ -172,12 +220,16 @@ class _Session:
         """What the options ask for; their mistakes are pytest's usage errors."""
         from harness.asked import settings_of, targets_of
         from harness.errors import UsageError
+        from harness.plan import Budget
 
         option = self.config.getoption
         try:
             names = [option("--target")] if option("--target") else []
             (target,) = targets_of(names, option("--base-url"), option("--model"), option("--api-key-env"))
-            return target, settings_of(option("--clients"), option("--modes"), option("--level"))
+            budget = Budget(option("--budget-requests"), option("--budget-tokens"))
+            return target, settings_of(
+                option("--clients"), option("--modes"), option("--level"), budget=budget
+            )
         except UsageError as error:
             raise pytest.UsageError(f"{error.happened} {error.next_step}") from error
 
@@ -188,7 +240,7 @@ class _Session:
 
             target, settings = self._asked()
             try:
-                self.checking = self.stack.enter_context(check(target, settings, os.environ))
+                self.checking = self.stack.enter_context(check(target, settings, os.environ, self.planned))
             except LikewiseError as error:
                 pytest.exit(f"{error.happened} {error.next_step}", returncode=error.exit_code)
         return self.checking

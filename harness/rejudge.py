@@ -1,6 +1,6 @@
 """Judging again what was recorded: a run's folder, or a user's own traffic; nothing is asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,13 +10,16 @@ from harness.check import now
 from harness.dialect import dialects, waivers_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
-from harness.judge import judge
+from harness.evidence.promises import Promises
+from harness.judge import judge, judge_promises
+from harness.observed_claims import unshown
 from harness.replay import seen_by
 from harness.rule import Level
 from harness.run import Run, TargetSummary
 from harness.scenario import Scenario
 from harness.target import Waiver
-from harness.verdict import Outcome
+from harness.uses import UseName, UseState
+from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Exchange
 
 
@@ -88,18 +91,49 @@ def judged_again(
             on,
         )
     ]
-    skipped = [one for one in was.verdicts if one.outcome is Outcome.SKIPPED] if was else []
+    verdicts += [one for one in was.verdicts if one.outcome is Outcome.SKIPPED] if was else []
+    if was is not None and not was.partial:
+        verdicts += _of_promises(recorded, verdicts, standing, on)
     return run.summarised(
         recorded.target,
         recorded.observations,
-        [*verdicts, *skipped],
+        verdicts,
         started=was.started if was else now(),
         finished=was.finished if was else now(),
         level=level or (was.level if was else "spec"),
-        is_complete=was.is_complete and not _missing(recorded) if was else recorded.is_whole,
+        partial=tuple(_partial(recorded)),
+        unasked=_unasked(was) if was else {},
         waivers=own,
         remarks=tuple(_remarks(recorded)),
     )
+
+
+def _of_promises(
+    recorded: Recording, verdicts: Sequence[Verdict], waivers: Sequence[Waiver], day: date | None
+) -> Iterator[Verdict]:
+    asked = {name for seen in recorded.observations for name in seen.scenario.needs}
+    claimed = asked & set(recorded.target.claims)
+    if claimed:
+        promises = Promises(tuple(unshown(claimed, content.scenarios(), content.rules(), verdicts)))
+        yield from judge_promises(content.rules().values(), promises, waivers, day or date.today())
+
+
+def _partial(recorded: Recording) -> Iterator[str]:
+    """Why a recording is not whole: its run was not, or not all of it could be read."""
+    yield from recorded.run.partial if recorded.run else ()
+    if missing := _missing(recorded):
+        yield f"{missing:,} of its exchanges could not be read"
+    if not recorded.is_whole:
+        yield "the run was killed"
+
+
+def _unasked(was: Run) -> Mapping[tuple[UseName, str], tuple[UseState, str]]:
+    """Why the run did not ask for a use through a client, as it said itself."""
+    return {
+        (cell.use, cell.client): (cell.state, cell.reason)
+        for cell in was.uses
+        if cell.state in {"unsupported", "not asked"}
+    }
 
 
 def day_of(was: Run) -> date | None:

@@ -115,7 +115,7 @@ def _scenarios_page(scenarios: Sequence[Scenario]) -> Iterator[str]:
         ("scenario", "what is asked", "how", "clients", "modes", "expects", "needs"),
         [
             (
-                f"**{scenario.id}**" if scenario.is_dropin else scenario.id,
+                f"**{scenario.id}**" if scenario.is_quick_start else scenario.id,
                 _text(scenario.sentence),
                 _asked(scenario),
                 ", ".join(sorted(scenario.clients)) or "all",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import orjson
@@ -27,37 +28,39 @@ from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
 from harness.fingerprint import JudgedBy, today
+from harness.first_answer import why_nothing_was_judged
+from harness.flakiness import Flakiness, flakiness
 from harness.parameters import ParameterVerdict, parameter_verdicts
 from harness.rates import Rate, rates
 from harness.rule import Level
 from harness.scenario import Mode, Scenario
 from harness.target import Target, Waiver
+from harness.uses import UseCell, UseName, UseState, use_table
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending, Exchange, from_json, to_json
 from harness.writing import whole, writing
 
-Schema = Literal["likewise/run/1"]
-SCHEMA: Schema = "likewise/run/1"
+Schema = Literal["likewise/run/2"]
+SCHEMA: Schema = "likewise/run/2"
 
 Key: TypeAlias = tuple[str, str, str]
 """Scenario, client and mode."""
 
-DropinState = Literal["works", "breaks", "not judged"]
-
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
-    """Which endpoint was asked."""
+    """Which endpoint was asked, and what it is said to be able to do."""
 
     name: str
     base_url: str
     model: str
     dialect: str
+    claims: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, target: Target) -> "TargetSummary":
         """What a run keeps of a target."""
-        return cls(target.name, target.base_url, target.model, target.dialect)
+        return cls(target.name, target.base_url, target.model, target.dialect, sorted(target.claims))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +72,11 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropin:
-    """One cell of the drop-in table: whether code written for OpenAI works, and if not, why."""
-
-    client: str
-    mode: str
-    state: DropinState
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class RequestSummary:
     """One request of the run, and what it did to the client's user.
 
-    `curl` repeats it, with the key in $LIKEWISE_KEY.
+    `curl` repeats it, with the key in $LIKEWISE_KEY. `is_quick_start` marks a founding call;
+    `came_to_nothing` says why its answer says nothing of what was asked, and is empty where it does.
     """
 
     scenario: str
@@ -95,6 +89,8 @@ class RequestSummary:
     effect: Effect
     effect_detail: str
     curl: str
+    is_quick_start: bool = False
+    came_to_nothing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +116,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Run:
-    """The content of run.json. Times are ISO 8601 in UTC; `is_complete` is False when it was interrupted.
+    """The content of run.json. Times are ISO 8601 in UTC.
 
-    `waivers` are the user's own; those of the dialect go with its name.
+    `partial` says why it is not the whole run that was planned, in clauses: the budget, an interruption.
+    `unjudged` says why nothing could be judged; empty where something was. `waivers` are the user's own;
+    those of the dialect go with its name.
     """
 
     schema: Schema
@@ -130,11 +128,14 @@ class Run:
     started: str
     finished: str
     is_complete: bool
+    partial: list[str]
+    unjudged: str
     level: Level
     environment: Environment
     requests: list[RequestSummary]
     tokens: Tokens
-    dropin: list[Dropin]
+    flakiness: Flakiness
+    uses: list[UseCell]
     parameters: list[ParameterVerdict]
     rates: list[Rate]
     notes: list[str]
@@ -159,11 +160,18 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 conforms, 1 deviates, 3 nothing could be judged."""
+        """0 conforms, 1 deviates, 3 nothing could be judged, or not all of the founding calls."""
+        if self.unjudged:
+            return 3
         if self.failures():
             return 1
         judged = any(kind.outcome in {Outcome.PASS, Outcome.WAIVED} for kind in self.counts)
-        return 0 if judged else 3
+        return 0 if judged and not self.unjudged_calls else 3
+
+    @cached_property
+    def unjudged_calls(self) -> Sequence[RequestSummary]:
+        """The founding calls that came to nothing."""
+        return [request for request in self.requests if request.is_quick_start and request.came_to_nothing]
 
 
 def summarised(
@@ -174,17 +182,24 @@ def summarised(
     started: str,
     finished: str,
     level: Level,
-    is_complete: bool,
+    partial: Sequence[str] = (),
+    unasked: Mapping[tuple[UseName, str], tuple[UseState, str]] = MappingProxyType({}),
     waivers: Sequence[Waiver] = (),
     remarks: Sequence[str] = (),
 ) -> Run:
-    """The run that these observations and verdicts make."""
+    """The run that these observations and verdicts make.
+
+    `unasked` says why nothing was asked for a use through a client, and what its cell says of it.
+    """
+    known = {**content.scenarios(), **{seen.scenario.name: seen.scenario for seen in observations}}
     return Run(
         schema=SCHEMA,
         target=target,
         started=started,
         finished=finished,
-        is_complete=is_complete,
+        is_complete=not partial,
+        partial=list(partial),
+        unjudged=why_nothing_was_judged(observations),
         level=level,
         environment=Environment(
             likewise=__version__,
@@ -194,7 +209,8 @@ def summarised(
         ),
         requests=[_request(seen) for seen in observations],
         tokens=_tokens(observations),
-        dropin=list(dropin_table(observations, verdicts)),
+        flakiness=flakiness(observations),
+        uses=list(use_table(observations, verdicts, known, level=level, unasked=unasked)),
         parameters=list(parameter_verdicts(content.rules().values(), verdicts, observations)),
         rates=list(rates(verdicts)),
         notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],
@@ -202,35 +218,6 @@ def summarised(
         waivers=list(waivers),
         judged_by=today(),
     )
-
-
-def dropin_table(observations: Iterable[Observation], verdicts: Sequence[Verdict]) -> Iterator[Dropin]:
-    """Per client and mode: whether the founding calls work; a failure of level `must` breaks them.
-
-    A rule about both modes breaks the streamed cell: the plain answer is what the stream is held against.
-    """
-    calls = [seen for seen in observations if seen.scenario.is_dropin]
-    dropin_names = {seen.scenario.name for seen in calls}
-    for client, mode in dict.fromkeys((seen.client, seen.mode.value) for seen in calls):
-        cell_modes = {mode, "both"} if mode == Mode.STREAM else {mode}
-        cell = [
-            verdict
-            for verdict in verdicts
-            if verdict.scenario in dropin_names and verdict.client == client and verdict.mode in cell_modes
-        ]
-        yield _dropin(client, mode, cell)
-
-
-def _dropin(client: str, mode: str, cell: Sequence[Verdict]) -> Dropin:
-    broken = [verdict for verdict in cell if verdict.counts_at("must")]
-    if broken:
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        return Dropin(client, mode, "breaks", f"{broken[0].rule}: {broken[0].reason}{more}")
-    if any(verdict.outcome is Outcome.PASS for verdict in cell):
-        deviating = list(dict.fromkeys(verdict.rule for verdict in cell if verdict.counts_at("spec")))
-        return Dropin(client, mode, "works", f"deviates in {', '.join(deviating)}" if deviating else "")
-    reasons = [verdict.reason for verdict in cell if verdict.reason]
-    return Dropin(client, mode, "not judged", reasons[0] if reasons else "no rule could judge it")
 
 
 def _request(seen: Observation) -> RequestSummary:
@@ -243,10 +230,12 @@ def _request(seen: Observation) -> RequestSummary:
         status=exchange.response.status if exchange.response else None,
         ended=exchange.ended.value,
         duration_ms=round(exchange.duration_ms, 3),
-        attempts=seen.attempts,
+        attempts=len(seen.tries),
         effect=effect,
         effect_detail=effect_detail,
         curl=curl(exchange),
+        is_quick_start=seen.scenario.is_quick_start,
+        came_to_nothing=seen.came_to_nothing,
     )
 
 
@@ -324,7 +313,7 @@ class ExchangeLog:
             "client": seen.client,
             "client_version": seen.client_version,
             "mode": seen.mode.value,
-            "attempts": seen.attempts,
+            "earlier": [to_json(one) for one in seen.earlier],
             "is_claimed": seen.is_claimed,
             "exchange": to_json(seen.exchange),
             "reply": dataclasses.asdict(seen.reply),
@@ -527,7 +516,7 @@ def observations(
                     Mode(line["mode"]),
                     exchange,
                     reply_from_json(line["reply"]),
-                    int(line["attempts"]),
+                    tuple(from_json(one) for one in line.get("earlier", ())),
                     is_claimed=bool(line.get("is_claimed", True)),
                 )
         except (AttributeError, KeyError, TypeError, ValueError):

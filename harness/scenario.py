@@ -101,8 +101,10 @@ class Scenario:
 
     `refused_with` holds the HTTP statuses with which OpenAI refuses such a request; empty where it answers.
     `needs` names the capabilities that a target must claim. `clients` is empty when every client can ask it.
-    `is_dropin` marks the calls of the founding promise, from which the drop-in table is made. `repetition`
-    counts from 0 how often the run has asked it before, through the same client in the same mode.
+    `is_quick_start` marks the calls of the founding promise, without which nothing is judged. `is_first`
+    marks the first question of a run, by whose answer the others are fitted. `is_cut` says that its cap is
+    there to cut the answer, and is never raised. `repetition` counts from 0 how often the run has asked it
+    before, through the same client in the same mode.
     """
 
     id: str
@@ -112,7 +114,9 @@ class Scenario:
     needs: frozenset[str] = frozenset()
     modes: tuple[Mode, ...] = BOTH_MODES
     clients: frozenset[str] = frozenset()
-    is_dropin: bool = False
+    is_quick_start: bool = False
+    is_first: bool = False
+    is_cut: bool = False
     repetition: int = 0
 
     @property

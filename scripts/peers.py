@@ -20,6 +20,7 @@ from environments import FOLDER, environment, without_keys
 
 from harness.errors import LikewiseError
 from harness.run import Run, load
+from harness.uses import USES, state_over
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "peers"
@@ -164,8 +165,7 @@ def row(peer: Peer) -> str:
         run = checked(peer)
     except (LikewiseError, RuntimeError, subprocess.SubprocessError) as error:
         return f"| {peer.name} | {error} |"
-    cells = {(cell.client, cell.mode): cell.state for cell in run.dropin}
-    states = [cells.get((client, mode), "-") for client in CLIENTS for mode in ("plain", "stream")]
+    states = [state_over(cell.state for cell in run.uses if cell.use == use) for use in USES]
     failed = sorted({(verdict.level, verdict.rule) for verdict in run.failures()})
     rules = ", ".join(f"`{rule}`" for _, rule in failed)
     return f"| {peer.name} {version(peer)} | {' | '.join(states)} | {rules or 'none'} |"
@@ -179,9 +179,6 @@ def version(peer: Peer) -> str:
     return found.version
 
 
-CLIENTS = ("raw", "openai", "langchain")
-
-
 def main() -> None:
     """Check every peer and write the table."""
     lines = [
@@ -189,10 +186,8 @@ def main() -> None:
         "",
         "Checked by `make peers`; the runs with their evidence are in `runs/peers/`.",
         "",
-        "| server | "
-        + " | ".join(f"{c}, {m}" for c in CLIENTS for m in ("plain", "stream"))
-        + " | failed rules |",
-        "|---" * (2 + 2 * len(CLIENTS)) + "|",
+        f"| server | {' | '.join(USES)} | failed rules |",
+        "|---" * (2 + len(USES)) + "|",
     ]
     for peer in PEERS:
         print(f"{peer.name} …", flush=True)  # noqa: T201  # progress of a script

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from harness.endpoint.server import Address, running
+from harness.uses import USES
 from tests.servers import head, says, server, sized
 
 KEY = "sk-canary-0123456789"
@@ -51,11 +52,11 @@ def one_sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_without_a_target_the_reference_endpoint_is_checked_and_conforms(tmp_path: Path) -> None:
     result = likewise("check", "--out", "out", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "works as a drop-in for 6 of 6 calls" in result.stdout
+    assert f"works for all {len(USES)} uses; no rule fails." in " ".join(result.stdout.split())
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"run.json", "exchanges.jsonl.zst", "junit.xml", "summary.md", "report.html"}
     run = json.loads((tmp_path / "out" / "run.json").read_bytes())
-    assert (run["schema"], run["is_complete"]) == ("likewise/run/1", True)
+    assert (run["schema"], run["is_complete"]) == ("likewise/run/2", True)
     assert {verdict["outcome"] for verdict in run["verdicts"]} == {"pass"}
     junit = ElementTree.parse(tmp_path / "out" / "junit.xml")  # noqa: S314  # our own file
     assert len(junit.findall(".//testcase")) == len(run["verdicts"])
@@ -247,7 +248,8 @@ def test_a_deviating_endpoint_gives_exit_code_1_and_the_reason(tmp_path: Path) -
     with server(says(sized(b'{"id": "x", "choices": null}'))) as base_url:
         result = likewise(*at(base_url, "--out", "out"), cwd=tmp_path, A_KEY=KEY)
     assert result.returncode == 1
-    assert "works as a drop-in for 0 of 6 calls" in " ".join(result.stdout.split())
+    assert " breaks in chat, stream, " in " ".join(result.stdout.split())
+    assert "no rule fails" not in result.stdout
     assert "chat.schema-must" in result.stdout
 
 

@@ -1,8 +1,9 @@
 """What an endpoint was seen to do, ready for likewise.toml."""
 
 import tomllib
+from dataclasses import replace
 
-from harness.observed_claims import as_toml, observed_claims
+from harness.observed_claims import as_toml, observed_claims, unshown
 from harness.rule import Level
 from harness.scenario import Scenario, chat
 from harness.verdict import Outcome, Verdict
@@ -13,13 +14,14 @@ SCENARIOS = {
 }
 
 
-def verdict(scenario: str, outcome: Outcome, level: Level = "spec") -> Verdict:
-    return Verdict("a.rule", level, "a", scenario, "raw", "plain", outcome)
+def verdict(scenario: str, outcome: Outcome, level: Level = "must", surface: str = "params") -> Verdict:
+    return Verdict(f"{surface}.rule", level, surface, scenario, "raw", "plain", outcome)
 
 
 def test_what_passes_works_and_what_fails_or_is_refused_does_not() -> None:
     claims = observed_claims(
         SCENARIOS,
+        {},
         [
             verdict("tools", Outcome.PASS),
             verdict("n", Outcome.PASS),
@@ -34,10 +36,26 @@ def test_what_passes_works_and_what_fails_or_is_refused_does_not() -> None:
 
 def test_a_recommendation_that_is_not_followed_is_no_failure() -> None:
     verdicts = [verdict("tools", Outcome.PASS), verdict("tools", Outcome.FAIL, "recommended")]
-    assert observed_claims(SCENARIOS, verdicts).works == ("tools",)
+    assert observed_claims(SCENARIOS, {}, verdicts).works == ("tools",)
+
+
+def test_what_fails_beside_it_says_nothing_of_a_capability() -> None:
+    beside = [
+        verdict("tools", Outcome.PASS),
+        verdict("tools", Outcome.FAIL, "must", "stream"),
+        verdict("tools", Outcome.FAIL, "spec", "params"),
+    ]
+    assert observed_claims(SCENARIOS, {}, beside).works == ("tools",)
+
+
+def test_a_claim_that_nothing_could_judge_is_named_with_the_reason() -> None:
+    undecided = replace(verdict("tools", Outcome.INCONCLUSIVE), reason="the model made no tool call")
+    assert list(unshown({"tools", "n"}, SCENARIOS, {}, [undecided, verdict("n", Outcome.PASS)])) == [
+        ("tools", "the model made no tool call")
+    ]
 
 
 def test_the_line_can_be_pasted() -> None:
-    claims = observed_claims(SCENARIOS, [verdict("tools", Outcome.PASS), verdict("n", Outcome.FAIL)])
+    claims = observed_claims(SCENARIOS, {}, [verdict("tools", Outcome.PASS), verdict("n", Outcome.FAIL)])
     assert tomllib.loads(as_toml(claims)) == {"claims": ["tools"]}
     assert "# seen to fail or to be refused: n" in as_toml(claims)

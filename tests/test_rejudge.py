@@ -55,7 +55,7 @@ def _failing(path: Path, *clients: str) -> set[tuple[str, str]]:
 def test_a_run_is_judged_as_it_was_when_nothing_changed(folder: Path) -> None:
     was, again = run.load(folder), judged_again(recording(folder, ()))
     assert differing(was, again) == 0
-    assert (again.verdicts, again.requests, again.dropin) == (was.verdicts, was.requests, was.dropin)
+    assert (again.verdicts, again.requests, again.uses) == (was.verdicts, was.requests, was.uses)
 
 
 def test_a_waiver_of_another_day_is_applied_when_it_is_given(folder: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_refusal_is_said_once_and_not_asked_for_again() -> None:
     limited = Answer(429, JSON, (0, b'{"error":{"message":"slow down"}}'))
     with replaying(["raw"]) as replayed:
         seen = replayed(content.scenarios()["founding"], "raw", Mode.PLAIN, limited)
-    assert seen.attempts == 1
+    assert len(seen.tries) == 1
 
 
 def test_reads_of_a_fast_answer_become_one_and_those_of_a_slow_one_keep_their_times() -> None:

@@ -13,6 +13,7 @@ from harness.errors import RunFolderError
 from harness.rulebook import publish_schemas
 from harness.run import Run
 from harness.target import resolve
+from harness.uses import USES
 
 ROOT = Path(__file__).parent.parent
 
@@ -96,8 +97,10 @@ def test_what_is_no_run_is_said_in_one_sentence(tmp_path: Path, text: str) -> No
         run.load(tmp_path)
 
 
-def test_the_drop_in_table_counts_what_breaks_clients_and_names_the_rest(folder: Path) -> None:
+def test_the_use_table_has_a_cell_for_each_use_and_client(folder: Path) -> None:
     read: Run = run.load(folder)
-    assert {(cell.client, cell.mode): cell.state for cell in read.dropin} == {
-        (client, mode): "works" for client in ("raw", "openai", "langchain") for mode in ("plain", "stream")
+    cells = {(cell.use, cell.client): cell.state for cell in read.uses}
+    assert cells.keys() == {(use, client) for use in USES for client in ("raw", "openai", "langchain")}
+    assert {cells[use, client] for use in ("chat", "stream") for client in read.environment.clients} == {
+        "works"
     }

@@ -17,14 +17,13 @@ from harness.comparison.sentences import (
 from harness.report import findings
 from harness.report.load.summary import asked
 from harness.report.page import page
-from harness.run import Dropin
+from harness.uses import USES, UseName, UseState, state_over
 
 FILENAME = "compare.html"
 
 _TEXT_CHARS = 500
 _ROWS = 600
 _CHANGES = 200
-_DROPIN_GAP = Dropin("", "", "not judged", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,8 @@ def render(made: Made) -> str:
         change_limit=_CHANGES,
         causes=CAUSES,
         step=step,
-        dropin=_dropin(columns),
-        dropin_cells=_dropin_cells(columns),
-        dropin_symbols=findings.SYMBOLS,
+        uses=_uses(columns),
+        use_symbols=findings.SYMBOLS,
         groups=[group for group in _groups(rules) if group.rows] if rules else [],
         row_limit=_ROWS,
         surfaces=tuple(dict.fromkeys(row.rule.surface for row in rows)),
@@ -84,22 +82,12 @@ def _groups(comparison: Comparison) -> Iterator[Group]:
     yield Group("They are alike", "Rules that hold wherever they were judged.", comparison.alike)
 
 
-def _dropin_cells(columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
-    """The clients and modes of the drop-in table, as any column has them."""
-    return tuple(
-        dict.fromkeys(
-            (cell.client, cell.mode)
-            for column in columns
-            for cell in column.run.dropin
-            if cell.client in column.clients
-        )
-    )
+def _uses(columns: Sequence[Column]) -> Mapping[UseName, Mapping[str, UseState]]:
+    """For each use that was asked its state in each column, over the clients of the column."""
+    found = {use: {column.label: _state(column, use) for column in columns} for use in USES}
+    return {use: states for use, states in found.items() if set(states.values()) != {"not asked"}}
 
 
-def _dropin(columns: Sequence[Column]) -> Mapping[str, Mapping[tuple[str, str], Dropin]]:
-    return {
-        column.label: {
-            (cell.client, cell.mode): cell for cell in column.run.dropin if cell.client in column.clients
-        }
-        for column in columns
-    }
+def _state(column: Column, use: UseName) -> UseState:
+    cells = (cell for cell in column.run.uses if cell.use == use and cell.client in column.clients)
+    return state_over(cell.state for cell in cells)

@@ -17,7 +17,7 @@ import orjson
 
 from harness.clients.reply import Reply
 from harness.scenario import Mode, Scenario
-from harness.wire.exchange import Exchange, Json, Response
+from harness.wire.exchange import Ending, Exchange, Json, Response
 
 Object: TypeAlias = dict[str, Any]
 Cells: TypeAlias = tuple[tuple[Mode, ...], ...]
@@ -36,7 +36,8 @@ class NotJudgedError(Exception):
 class Observation:
     """One call: what crossed the wire and what the client gave its user. Each is itself alone.
 
-    `is_claimed` is False where the target does not claim what was asked: it may refuse it.
+    `earlier` are the tries that came before `exchange`: it was asked again because of them. `is_claimed` is
+    False where the target does not claim what was asked: it may refuse it.
     """
 
     MODES: ClassVar[Cells] = EACH_MODE
@@ -47,7 +48,7 @@ class Observation:
     mode: Mode
     exchange: Exchange
     reply: Reply
-    attempts: int = 1
+    earlier: tuple[Exchange, ...] = ()
     is_claimed: bool = True
 
     @staticmethod
@@ -61,13 +62,28 @@ class Observation:
         return observation
 
     @property
+    def tries(self) -> tuple[Exchange, ...]:
+        """Every time that it was asked, in order."""
+        return (*self.earlier, self.exchange)
+
+    @property
+    def came_to_nothing(self) -> str:
+        """Why the answer says nothing of what was asked, such as a rate limit; empty where it does."""
+        return failure_of(self.exchange)
+
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether the endpoint refuses cleanly what it does not claim."""
+        return not self.is_claimed and self.is_clean_refusal
+
+    @property
     def response(self) -> Response:
         """The HTTP response; raises NotJudgedError when there is none, or only a rate limit's."""
         response = self.exchange.response
         if response is None:
             raise NotJudgedError(f"no answer: {self.exchange.detail}")
         if response.status == 429:
-            raise NotJudgedError(f"rate limited (HTTP 429) after {self.attempts} attempts")
+            raise NotJudgedError(f"rate limited (HTTP 429) after {len(self.tries)} tries")
         return response
 
     @property
@@ -124,6 +140,24 @@ class Refusal:
         if not isinstance(error, dict):
             raise NotJudgedError("no error object")
         return error
+
+
+_TOO_MANY_REQUESTS = 429
+_NOT_IMPLEMENTED = 501
+
+
+def failure_of(exchange: Exchange) -> str:
+    """Why an exchange says nothing of its request, so that another try may; empty where it says something.
+
+    HTTP 501 says something: that there is no such thing.
+    """
+    response = exchange.response
+    if exchange.ended is Ending.UNSENT:
+        return ""
+    if response is None or (exchange.ended in {Ending.CUT, Ending.TIMEOUT} and not response.body):
+        return exchange.ended.value
+    fails = response.status >= 500 and response.status != _NOT_IMPLEMENTED
+    return f"HTTP {response.status}" if fails or response.status == _TOO_MANY_REQUESTS else ""
 
 
 class Evidence(Protocol):

@@ -3,8 +3,10 @@
 from typing import TextIO
 
 from harness.report import Exchanges
+from harness.report.findings import use_rows
 from harness.report.page import drawing
 from harness.run import Run
+from harness.uses import state_over
 
 FILENAME = "badge.svg"
 
@@ -19,7 +21,7 @@ _GREEN, _AMBER, _RED, _GREY = "#1f6f43", "#8a5a00", "#b0281c", "#625d54"
 """White text has contrast on each."""
 
 
-def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the drop-in table is enough
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the use table is enough
     """The badge as SVG, which loads nothing."""
     said = message(run)
     file.write(
@@ -36,21 +38,22 @@ def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG00
 
 
 def colour(run: Run) -> str:
-    """Green: conforms; amber: a rule fails, but no founding call breaks; red: one does; grey: not judged."""
+    """Green: conforms; amber: a rule fails, no use breaks; red: one does; grey: not judged, or in part."""
     if run.exit_code == 1:
-        return _RED if any(cell.state == "breaks" for cell in run.dropin) else _AMBER
-    return _GREY if run.exit_code == 3 else _GREEN
+        return _RED if any(cell.state == "breaks" for cell in run.uses) else _AMBER
+    return _GREY if run.exit_code == 3 or run.partial else _GREEN
 
 
 def message(run: Run) -> str:
-    """The right half: how many of the founding calls work, and whether rules fail beside them."""
-    works = sum(cell.state == "works" for cell in run.dropin)
+    """The right half: how many of the uses work, and how many rules fail."""
     if run.exit_code == 3:
         return "not judged"
-    calls = f"{works} of {len(run.dropin)} calls" if run.dropin else "no calls"
+    states = [state_over(cell.state for cell in row.values()) for row in use_rows(run).values()]
+    asked = [state for state in states if state not in {"not asked", "unsupported"}]
+    uses = f"{states.count('works')} of {len(asked)} uses" if asked else "no uses"
     failing = len({verdict.rule for verdict in run.failures()})
     rules = f", {failing} rule{'s' if failing != 1 else ''} fail{'s' if failing == 1 else ''}"
-    return calls + (rules if failing else "")
+    return uses + (rules if failing else ", in part" if run.partial else "")
 
 
 def _width_px(text: str) -> int:

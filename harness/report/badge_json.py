@@ -26,7 +26,7 @@ class Badge:
     isError: bool  # the format's name  # noqa: N815  # the format's name
 
 
-def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the drop-in table is enough
+def render(run: Run, exchanges: Exchanges, file: TextIO) -> None:  # noqa: ARG001  # the use table is enough
     """The badge's words and colour."""
     badge = Badge(1, LABEL, message(run), colour(run), run.exit_code == 3)
     file.write(orjson.dumps(badge, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())

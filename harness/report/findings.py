@@ -13,15 +13,24 @@ from harness import content
 from harness.effect import EFFECTS, Effect
 from harness.report.text import one_line, plural
 from harness.rule import LEVELS, Level, Violation
-from harness.run import Dropin, DropinState, RequestSummary, Run, Tally
+from harness.run import RequestSummary, Run, Tally
+from harness.uses import USE_STATES, UseCell, UseName, UseState, state_over
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
 
 Cell: TypeAlias = tuple[str, str, str]
 """Scenario, client and mode."""
 
-SYMBOLS: Mapping[DropinState, str] = {"works": "✓", "breaks": "✗", "not judged": "○"}
-"""Beside their words, so that the drop-in table is read at a glance and never by colour alone."""
+SYMBOLS: Mapping[UseState, str] = {
+    "works": "✓",
+    "works in part": "◐",
+    "deviates": "≠",
+    "breaks": "✗",
+    "unsupported": "–",
+    "not judged": "○",
+    "not asked": "·",
+}
+"""Beside their words, so that the use table is read at a glance and never by colour alone."""
 
 _NAME_CHARS = 200
 _CELLS_OF_A_PARAMETER = 3
@@ -161,27 +170,39 @@ def curls(run: Run) -> Mapping[Cell, str]:
     }
 
 
-def dropin_rows(run: Run) -> Mapping[str, Mapping[str, Dropin]]:
-    """The drop-in table: per client its cells by mode."""
-    rows: dict[str, dict[str, Dropin]] = {}
-    for cell in run.dropin:
-        rows.setdefault(cell.client, {})[cell.mode] = cell
+def use_rows(run: Run) -> Mapping[UseName, Mapping[str, UseCell]]:
+    """The use table: per use its cells by client."""
+    rows: dict[UseName, dict[str, UseCell]] = {}
+    for cell in run.uses:
+        rows.setdefault(cell.use, {})[cell.client] = cell
     return rows
 
 
-def dropin_modes(run: Run) -> tuple[str, ...]:
-    """The columns of the drop-in table."""
-    return tuple(dict.fromkeys(cell.mode for cell in run.dropin))
+def use_clients(run: Run) -> tuple[str, ...]:
+    """The columns of the use table."""
+    return tuple(dict.fromkeys(cell.client for cell in run.uses))
 
 
-def dropin_reasons(run: Run) -> tuple[tuple[Dropin, tuple[str, ...]], ...]:
-    """Why cells of the drop-in table do not work: one of the cells that say the same, and all their names."""
-    groups: dict[tuple[str, str], list[Dropin]] = {}
-    for cell in run.dropin:
+def use_reasons(run: Run) -> tuple[tuple[UseCell, tuple[str, ...]], ...]:
+    """Why cells of the use table say what they say, from the gravest: a cell of each reason, and all places.
+
+    A place is a use with the clients that it is about, where these are not all.
+    """
+    groups: dict[tuple[UseState, str], dict[UseName, list[str]]] = {}
+    for cell in sorted(run.uses, key=lambda cell: USE_STATES.index(cell.state)):
         if cell.reason:
-            groups.setdefault((cell.state, cell.reason), []).append(cell)
+            by_use = groups.setdefault((cell.state, cell.reason), {})
+            by_use.setdefault(cell.use, []).append(cell.client)
+    every = len(use_clients(run))
     return tuple(
-        (group[0], tuple(f"{cell.client} {cell.mode}" for cell in group)) for group in groups.values()
+        (
+            UseCell(next(iter(by_use)), next(iter(by_use.values()))[0], state, reason),
+            tuple(
+                use if len(clients) == every else f"{use} ({', '.join(clients)})"
+                for use, clients in by_use.items()
+            ),
+        )
+        for (state, reason), by_use in groups.items()
     )
 
 
@@ -278,9 +299,52 @@ def target_line(run: Run) -> str:
 
 
 def answer(run: Run) -> str:
-    """What the target does, as the rest of a sentence that starts with it; no text of strangers is in it."""
-    interrupted = "" if run.is_complete else "; the run was interrupted"
-    return f"{_dropin_clause(run)}; {_rules_clause(run)}{interrupted}."
+    """What the target does, as the rest of a sentence that starts with it; the use table in words."""
+    if run.unjudged:
+        failing = len(_rules_with(run, Outcome.FAIL))
+        found = f"; {plural(failing, 'rule')} {_verb(failing)} on what came" if failing else ""
+        return f"could not be judged: {one_line(run.unjudged, _NAME_CHARS)}{found}."
+    partial = f"(partial: {one_line('; '.join(run.partial), _NAME_CHARS)}) " if run.partial else ""
+    return f"{partial}{'; '.join((*_use_clauses(run), _rules_clause(run)))}."
+
+
+_CLAUSES: Mapping[UseState, str] = {
+    "breaks": "breaks in",
+    "deviates": "deviates in",
+    "works in part": "works in part for",
+    "works": "works for",
+    "unsupported": "does not support",
+    "not judged": "not judged:",
+    "not asked": "not asked:",
+}
+
+
+def _use_clauses(run: Run) -> Iterator[str]:
+    """What works, and what does not, from the gravest on."""
+    by_state: dict[UseState, list[str]] = {}
+    for use, cells_of in use_rows(run).items():
+        states = [cell.state for cell in cells_of.values()]
+        state = state_over(states)
+        those = [cell.client for cell in cells_of.values() if cell.state == state]
+        asked = [known for known in states if known not in {"not asked", "unsupported"}]
+        is_of_some = state in {"breaks", "deviates"} and len(those) < len(asked)
+        by_state.setdefault(state, []).append(f"{use} ({', '.join(those)})" if is_of_some else use)
+    if list(by_state) == ["works"] and len(by_state["works"]) > 1:
+        yield f"works for all {len(by_state['works'])} uses"
+        return
+    for state, clause in _CLAUSES.items():
+        if names := by_state.get(state):
+            yield f"{clause} {_in_words(names)}"
+    if not by_state:
+        yield "was not asked anything that shows a use"
+
+
+def _in_words(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _verb(count: int) -> str:
+    return "fails" if count == 1 else "fail"
 
 
 def counts_sentence(run: Run) -> str:
@@ -334,26 +398,19 @@ def _listed(names: Iterable[str], limit: int, separator: str = ", ") -> str:
     return separator.join(names[:limit]) + more
 
 
-def _dropin_clause(run: Run) -> str:
-    states = Counter(cell.state for cell in run.dropin)
-    if not run.dropin:
-        return "was asked no drop-in call"
-    unjudged = f" ({states['not judged']} not judged)" if states["not judged"] else ""
-    return f"works as a drop-in for {states['works']} of {plural(len(run.dropin), 'call')}{unjudged}"
-
-
 def _rules_clause(run: Run) -> str:
     counted = {verdict.rule for verdict in run.failures()}
     beyond = _rules_with(run, Outcome.FAIL) - counted
     broken = _rules_with(run, Outcome.ERROR)
     if counted:
-        clause = f"{plural(len(counted), 'rule')} {'fails' if len(counted) == 1 else 'fail'}"
-    elif beyond or _rules_with(run, Outcome.PASS, Outcome.WAIVED):
-        clause = "no rule fails"
+        clause = f"{plural(len(counted), 'rule')} {_verb(len(counted))}"
+        clause += f", and {len(beyond):,} beyond level {run.level}" if beyond else ""
+    elif beyond:
+        clause = f"{plural(len(beyond), 'rule')} {_verb(len(beyond))} beyond level {run.level}"
+    elif _rules_with(run, Outcome.PASS, Outcome.WAIVED):
+        clause = "no rule fails of those that were judged" if run.partial else "no rule fails"
     else:
         clause = "no rule could be judged"
-    if beyond:
-        clause += f", {'and' if counted else 'but'} {len(beyond):,} beyond level {run.level}"
     if broken:
         clause += f"; {plural(len(broken), 'rule')} broke by a fault of likewise"
     return clause

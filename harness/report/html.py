@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from harness import content
 from harness.report import Exchanges, findings, text
 from harness.report.excerpt import Excerpt, excerpt
 from harness.report.findings import Cell, ClientEffect, Finding, Kind, Reason, RuleText
@@ -95,7 +94,7 @@ class _Told:
     failing: Sequence[Finding]
     counted: Sequence[Verdict]
     rules: Sequence[RuleView]
-    dropin: Sequence[Cell]
+    quick_start: Sequence[Cell]
     curls: Mapping[Cell, str]
     asked: Mapping[tuple[str, str], Sequence[RequestSummary]]
     in_any_detail: Mapping[str, Any]
@@ -121,9 +120,9 @@ def _told(run: Run) -> _Told:
         "counts": findings.counts_sentence(run),
         "cost": findings.cost_sentence(run),
         "symbols": findings.SYMBOLS,
-        "dropin_modes": findings.dropin_modes(run),
-        "dropin_rows": findings.dropin_rows(run),
-        "dropin_reasons": findings.dropin_reasons(run),
+        "use_clients": findings.use_clients(run),
+        "use_rows": findings.use_rows(run),
+        "use_reasons": findings.use_reasons(run),
         "finding_count": len(failing),
         "levels": LEVELS,
         "waived": findings.reasons(run.exceptions, Outcome.WAIVED),
@@ -137,14 +136,12 @@ def _told(run: Run) -> _Told:
         "exit_code": run.exit_code,
     }
     curls, asked = findings.curls(run), findings.requests_by_place(run)
-    return _Told(failing, run.failures(), rules, tuple(_dropin_cells(run)), curls, asked, values)
+    return _Told(failing, run.failures(), rules, tuple(_quick_start(run)), curls, asked, values)
 
 
-def _dropin_cells(run: Run) -> Iterator[Cell]:
+def _quick_start(run: Run) -> Iterator[Cell]:
     """The requests of the founding calls."""
-    names = dict.fromkeys(one.scenario for one in run.requests)
-    dropin = {name for name in names if (known := content.scenario(name)) and known.is_dropin}
-    return ((one.scenario, one.client, one.mode) for one in run.requests if one.scenario in dropin)
+    return ((one.scenario, one.client, one.mode) for one in run.requests if one.is_quick_start)
 
 
 def _page(run: Run, exchanges: Exchanges, told: _Told, detail: Detail) -> str:
@@ -213,9 +210,9 @@ def _rule_views(run: Run) -> Iterator[RuleView]:
 
 
 def _streams(exchanges: Exchanges, told: _Told, limit: int) -> Iterator[tuple[str, Timeline]]:
-    """The drop-in streams, then those that findings show, with the times of their events."""
+    """The streams of the founding calls, then those that findings show, with the times of their events."""
     shown = [findings.shown_cell(kind.verdict) for found in told.failing[:limit] for kind in found.kinds[:1]]
-    cells = [cell for cell in dict.fromkeys((*told.dropin, *shown)) if cell[2] == "stream"][:limit]
+    cells = [cell for cell in dict.fromkeys((*told.quick_start, *shown)) if cell[2] == "stream"][:limit]
     guilty = _guilty_events(told.counted, set(cells))
     for cell in cells:
         drawn = timeline(exchanges[cell], guilty.get(cell, ())) if cell in exchanges else None

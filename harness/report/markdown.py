@@ -19,9 +19,6 @@ from harness.report.findings import (
     cost_sentence,
     counts_sentence,
     curls,
-    dropin_modes,
-    dropin_reasons,
-    dropin_rows,
     effects_at,
     findings,
     parameters_by_answer,
@@ -30,6 +27,9 @@ from harness.report.findings import (
     requests_by_place,
     shown_cell,
     target_line,
+    use_clients,
+    use_reasons,
+    use_rows,
 )
 from harness.report.text import command, one_line, plural
 from harness.run import RequestSummary, Run
@@ -67,10 +67,12 @@ def fitted(blocks: Iterable[str], elsewhere: str) -> str:
 
 def _blocks(run: Run) -> Iterator[str]:
     """Parts that make sense without those after them, each ending with a line feed."""
-    yield f"## {code(target_line(run), _TEXT_CHARS)} {answer(run)}\n"
-    if run.dropin:
-        yield from _dropin(run)
+    yield f"## {code(target_line(run), _TEXT_CHARS)} {heading(answer(run))}\n"
+    if run.uses:
+        yield from _uses(run)
     yield f"{counts_sentence(run)}. {cost_sentence(run)}.\n"
+    if run.flakiness.flaky:
+        yield f"Flaky: {code(run.flakiness.sentence, _TEXT_CHARS)}.\n"
     repeats, asked = curls(run), requests_by_place(run)
     for finding in findings(run):
         yield _finding(finding, run, repeats, asked)
@@ -86,16 +88,16 @@ def _parameters(run: Run) -> Iterator[str]:
         yield "\n".join(["### Request parameters", "", *lines]) + "\n"
 
 
-def _dropin(run: Run) -> Iterator[str]:
-    modes = dropin_modes(run)
-    lines = [row("client", map(in_cell, modes)), row("---", ["---"] * len(modes))]
-    for client, cells_of in dropin_rows(run).items():
-        states = [cells_of[mode].state if mode in cells_of else "not judged" for mode in modes]
-        lines.append(row(in_cell(client), [f"{SYMBOLS[state]} {state}" for state in states]))
+def _uses(run: Run) -> Iterator[str]:
+    clients = use_clients(run)
+    lines = [row("use", map(in_cell, clients)), row("---", ["---"] * len(clients))]
+    for use, cells_of in use_rows(run).items():
+        states = [cells_of[client].state for client in clients]
+        lines.append(row(use, [f"{SYMBOLS[state]} {state}" for state in states]))
     yield "\n".join(lines) + "\n"
     reasons_told = [
-        f"- {code(', '.join(names), _TEXT_CHARS)} ({cell.state}): {code(cell.reason, _TEXT_CHARS)}\n"
-        for cell, names in dropin_reasons(run)
+        f"- {code(', '.join(places), _TEXT_CHARS)} ({cell.state}): {code(cell.reason, _TEXT_CHARS)}\n"
+        for cell, places in use_reasons(run)
     ]
     if reasons_told:
         yield "".join(reasons_told)

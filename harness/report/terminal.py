@@ -1,5 +1,6 @@
 """What a run says on the terminal when it is over; the same in a pipe, with or without colour."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -17,18 +18,19 @@ from harness.report.findings import (
     cost_sentence,
     counts_sentence,
     curls,
-    dropin_modes,
-    dropin_reasons,
-    dropin_rows,
     findings,
     parameters_by_answer,
     rates_of,
     reasons,
     shown_cell,
     summary_line,
+    use_clients,
+    use_reasons,
+    use_rows,
 )
 from harness.report.text import command, one_line, plural
 from harness.run import Run
+from harness.uses import UseState
 from harness.verdict import Outcome
 
 __all__ = ["render", "summary_line"]
@@ -40,39 +42,49 @@ _REASONS = 5
 _TEXT_CHARS = 300
 _CURL_CHARS = 1_200
 
-_STYLES = {"works": "green", "breaks": "bold red", "not judged": "dim"}
+_STYLES: Mapping[UseState, str] = {
+    "works": "green",
+    "works in part": "yellow",
+    "deviates": "red",
+    "breaks": "bold red",
+    "unsupported": "dim",
+    "not judged": "yellow",
+    "not asked": "dim",
+}
 
 
 def render(run: Run, console: Console, folder: Path) -> None:
-    """Print a run: the answer, the drop-in table, what fails and why, what was not judged, the files.
+    """Print a run: the answer, the use table, what fails and why, what was not judged, the files.
 
     Text of strangers is printed as text: no markup is read in it, and control characters are made visible.
     """
     console.print(Text(summary_line(run), "bold"))
-    if run.dropin:
-        _print_dropin(run, console)
+    if run.uses:
+        _print_uses(run, console)
     _print_findings(run, console)
     _print_reasons(run, console)
     _print_parameters(run, console)
     console.print()
     console.print(Text(f"{counts_sentence(run)}. {cost_sentence(run)}."))
+    if run.flakiness.flaky:
+        console.print(Text(one_line(f"Flaky: {run.flakiness.sentence}.", _TEXT_CHARS), "yellow"))
     for path in _written(folder):
         console.print(Text(str(path)), soft_wrap=True)
 
 
-def _print_dropin(run: Run, console: Console) -> None:
-    table = Table("drop-in", box=SIMPLE_HEAD, pad_edge=False)
-    for mode in dropin_modes(run):
-        table.add_column(Text(one_line(mode, _TEXT_CHARS)))
-    for client, row in dropin_rows(run).items():
-        states = [row[mode].state if mode in row else "not judged" for mode in dropin_modes(run)]
-        table.add_row(
-            Text(one_line(client, _TEXT_CHARS)),
-            *(Text(f"{SYMBOLS[state]} {state}", _STYLES[state]) for state in states),
-        )
+def _print_uses(run: Run, console: Console) -> None:
+    table = Table("use", box=SIMPLE_HEAD, pad_edge=False)
+    for client in use_clients(run):
+        table.add_column(Text(one_line(client, _TEXT_CHARS)), no_wrap=True)
+    for use, row in use_rows(run).items():
+        states = [row[client].state for client in use_clients(run)]
+        table.add_row(use, *(Text(f"{SYMBOLS[state]} {state}", _STYLES[state]) for state in states))
     console.print(table)
-    for cell, names in dropin_reasons(run):
-        console.print(Text(one_line(f"{', '.join(names)}: {cell.reason}", _TEXT_CHARS)))
+    for cell, places in use_reasons(run):
+        said = Text.assemble(
+            (f"{cell.state}  ", _STYLES[cell.state]), one_line(", ".join(places), _TEXT_CHARS)
+        )
+        console.print(said.append(f": {one_line(cell.reason, _TEXT_CHARS)}"))
 
 
 def _print_findings(run: Run, console: Console) -> None:

@@ -1,22 +1,29 @@
 """What is asked of chat completions."""
 
-from harness.scenario import Scenario, chat
+from harness.scenario import Mode, Scenario, chat
+from harness.wire.exchange import Json
 
 _MANY_SCRIPTS = "你好入 🙂👩‍👩‍👧 e\u0301 ñ \u2028 \u0085 “quoted” \\n end"
 """With U+2028 and U+0085, at which careless readers cut lines, and combining characters."""
 
+_FOUNDING: Json = [
+    {"role": "system", "content": "You are a helpful assistant."},
+    {"role": "user", "content": "你是谁？"},
+]
+
 founding = Scenario(
     id="founding",
-    sentence="The founding page's own call: who are you?",
-    ask=chat(
-        {
-            "messages": [
-                {"role": "system", "content": "You are a helpful assistant."},
-                {"role": "user", "content": "你是谁？"},
-            ]
-        }
-    ),
-    is_dropin=True,
+    sentence="The founding page's own question: who are you? With a cap, as a slow model may go on for long.",
+    ask=chat({"messages": _FOUNDING, "max_tokens": 192}),
+    is_quick_start=True,
+)
+
+uncapped = Scenario(
+    id="uncapped",
+    sentence="The founding page's own call, streamed, without any parameter.",
+    ask=chat({"messages": _FOUNDING}),
+    modes=(Mode.STREAM,),
+    clients=frozenset({"raw"}),
 )
 
 with_usage = Scenario(
@@ -26,6 +33,7 @@ with_usage = Scenario(
         {"messages": [{"role": "user", "content": "Reply with only the word: pong"}], "max_tokens": 16},
         stream_params={"stream_options": {"include_usage": True}},
     ),
+    is_first=True,
 )
 
 unicode_echo = Scenario(

@@ -31,8 +31,8 @@ def _is_answered(scenario: Scenario) -> bool:
     return scenario.is_answered
 
 
-def _is_dropin(scenario: Scenario) -> bool:
-    return scenario.is_dropin
+def _is_quick_start(scenario: Scenario) -> bool:
+    return scenario.is_quick_start
 
 
 @rule("client.no-exception", level="must", source=_FOUNDING, breaks="The program stops.", when=_is_answered)
@@ -52,7 +52,7 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
     level="must",
     source=_FOUNDING,
     breaks="The user has an empty answer and no error.",
-    when=_is_dropin,
+    when=_is_quick_start,
 )
 def the_user_gets_a_text(observation: Observation) -> Violations:
     """The founding question gives the client's user a text and a finish reason."""
@@ -121,7 +121,7 @@ def _count(reply: Reply, part: str) -> object:
     level="must",
     source=_FOUNDING,
     breaks="The founding page's program prints something else than the answer.",
-    when=_is_dropin,
+    when=_is_quick_start,
 )
 def the_founding_program_prints_the_answer(answer: Answer) -> Violations:
     """What the founding page's program prints is JSON that holds the answer's text."""

@@ -1,6 +1,7 @@
 """What an endpoint says when it has had enough: HTTP 429 or 503, where a run meets one."""
 
 import re
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from harness.evidence import Observation, parsed, shown
@@ -14,9 +15,10 @@ _UNTIL_PAID = re.compile(r"insufficient_quota|arrear|overdue|billing|spend_limit
 _LONGEST_WAIT_S = 120
 
 
-def _busy(observation: Observation) -> Response | None:
-    response = observation.exchange.response
-    return response if response is not None and response.status in _BUSY else None
+def _busy(observation: Observation) -> Iterator[Response]:
+    """What each try was told that the endpoint was too busy for, also where a later one was answered."""
+    responses = (exchange.response for exchange in observation.tries)
+    return (response for response in responses if response is not None and response.status in _BUSY)
 
 
 @rule(
@@ -27,11 +29,11 @@ def _busy(observation: Observation) -> Response | None:
 )
 def a_busy_endpoint_says_so_in_openais_form(observation: Observation) -> Violations:
     """HTTP 429 and 503 carry an error object like any refusal."""
-    if response := _busy(observation):
+    for response in _busy(observation):
         body = parsed(response.body)
         if not isinstance(body, dict):
             yield Violation(received=shown(response.body), expected="a JSON error object")
-            return
+            continue
         for found in violations("error", body, "must"):
             yield Violation(found.received, found.expected, found.pointer)
 
@@ -44,12 +46,12 @@ def a_busy_endpoint_says_so_in_openais_form(observation: Observation) -> Violati
 )
 def the_wait_can_be_obeyed(observation: Observation) -> Violations:
     """Where Retry-After is given with 429 or 503, it is whole seconds from 1 to 120, or a date."""
-    response = _busy(observation)
-    value = response.header("retry-after") if response else None
-    if value is None or _is_date(value):
-        return
-    if not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= _LONGEST_WAIT_S:
-        yield Violation(received=f"retry-after: {value}", expected="1 to 120 seconds, or an HTTP date")
+    for response in _busy(observation):
+        value = response.header("retry-after")
+        if value is None or _is_date(value):
+            continue
+        if not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= _LONGEST_WAIT_S:
+            yield Violation(received=f"retry-after: {value}", expected="1 to 120 seconds, or an HTTP date")
 
 
 def _is_date(value: str) -> bool:
@@ -67,13 +69,10 @@ def _is_date(value: str) -> bool:
 )
 def a_rate_limit_says_when_to_come_back(observation: Observation) -> Violations:
     """HTTP 429 says when to come back, unless waiting is of no use."""
-    response = _busy(observation)
-    if (
-        response is None
-        or response.status != 429
-        or _UNTIL_PAID.search(response.body.decode("utf-8", "replace"))
-    ):
-        return
-    names = {name.lower() for name, _ in response.headers}
-    if not names & {"retry-after", "retry-after-ms"} and not any("ratelimit-reset" in name for name in names):
-        yield Violation(received="no retry-after header", expected="retry-after: seconds")
+    for response in _busy(observation):
+        if response.status != 429 or _UNTIL_PAID.search(response.body.decode("utf-8", "replace")):
+            continue
+        names = {name.lower() for name, _ in response.headers}
+        is_told = names & {"retry-after", "retry-after-ms"} or any("ratelimit-reset" in one for one in names)
+        if not is_told:
+            yield Violation(received="no retry-after header", expected="retry-after: seconds")

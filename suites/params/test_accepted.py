@@ -135,10 +135,10 @@ def tools_and_their_choice_are_accepted(observation: Observation) -> Violations:
     source=f"{_SOURCE}: stream; infiniflow/ragflow#5912, infiniflow/ragflow#8972",
     breaks="LangChain's `invoke` and the SDK's plain `create` raise, whatever is asked.",
     answers=("ds-stream-only", "ds-thinking-nonstream", "ds-modelscope-variant"),
-    when=_is("founding"),
+    when=_is("founding", "uncapped"),
 )
 def both_modes_are_accepted(observation: Observation) -> Violations:
-    """A question without any parameter is accepted, plain and streamed."""
+    """A question is accepted, plain and streamed, with a cap and without any parameter."""
     yield from _refused(observation)
 
 

@@ -231,10 +231,10 @@ def test_no_client_repairs_missing_choices(client: str, choices: object, excepti
         assert reply.raised.type == exception
 
 
-def test_a_rate_limit_is_waited_for_and_the_attempts_are_counted() -> None:
+def test_a_rate_limit_is_waited_for_and_every_try_is_kept() -> None:
     limited = head("429 Too Many Requests", headers=["Retry-After: 0", "Content-Length: 2"]) + b"{}"
     with (
         server(says(limited)) as base_url,
         observer(Connection(base_url, "standin", KEY), ["raw"], [KEY]) as opened,
     ):
-        assert opened.observe(Call(ASK, "raw", Mode.PLAIN)).attempts == 3
+        assert len(opened.observe(Call(ASK, "raw", Mode.PLAIN)).tries) == 3

@@ -6,11 +6,13 @@ Their rules are made up, so that no change of the suites' wording changes what t
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.flakiness import Flakiness
 from harness.parameters import ParameterVerdict
 from harness.rates import Rate, rates
 from harness.report import Exchanges
 from harness.rule import Level, Violation
-from harness.run import SCHEMA, Dropin, Environment, RequestSummary, Run, TargetSummary, Tokens
+from harness.run import SCHEMA, Environment, RequestSummary, Run, TargetSummary, Tokens
+from harness.uses import UseCell
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending, Exchange, Read, Request, Response
 
@@ -61,27 +63,35 @@ def verdict(
     return Verdict(rule, level, rule.partition(".")[0], *cell, outcome, reason, tuple(evidence))
 
 
-def run(verdicts: Sequence[Verdict], *, dropin: Sequence[Dropin] = ()) -> Run:
-    """A complete run of the six founding calls with these verdicts; they work but for what `dropin` says."""
+def run(verdicts: Sequence[Verdict], *, uses: Sequence[UseCell] = ()) -> Run:
+    """A complete run of the six founding calls with these verdicts; they work but for what `uses` says."""
     cells = [(client, mode) for client in CLIENTS for mode in MODES]
-    said = {(cell.client, cell.mode): cell for cell in dropin}
+    said = {(cell.use, cell.client): cell for cell in uses}
     return Run(
         schema=SCHEMA,
         target=TargetSummary("mine", "http://127.0.0.1:9/v1", "standin-1", "openai"),
         started="2026-11-24T04:05:05+00:00",
         finished="2026-11-24T04:05:17+00:00",
         is_complete=True,
+        partial=[],
+        unjudged="",
         level="spec",
         environment=Environment("0.1.0", "3.11.7", "Linux", {client: f"{client} 1.0" for client in CLIENTS}),
         requests=[
             RequestSummary(
                 *("founding", client, mode, 200, "complete", 12.5, 1, "unaffected", ""),
                 f"curl -X POST 'http://127.0.0.1:9/v1/chat/completions' --data-binary '{{\"{mode}\":1}}'",
+                is_quick_start=True,
             )
             for client, mode in cells
         ],
         tokens=Tokens(1_234, None),
-        dropin=[said.get(cell, Dropin(*cell, "works", "")) for cell in cells],
+        flakiness=Flakiness(6, 0, {}, 0.0, 0.3903),
+        uses=[
+            said.get((use, client), UseCell(use, client, "works"))
+            for use in ("chat", "stream")
+            for client in CLIENTS
+        ],
         parameters=[ParameterVerdict("stop", "honoured", ["stop raw plain"], "")],
         rates=list(rates(verdicts)),
         notes=[],
@@ -118,17 +128,18 @@ FAILING = run(
         verdict("made.tools", Outcome.UNSUPPORTED, reason="not claimed, and refused cleanly"),
         verdict("made.whole", cell=("all", "all", "both")),
     ],
-    dropin=[
-        Dropin("raw", "plain", "breaks", "made.null: received null; expected a string"),
-        Dropin("openai", "plain", "breaks", "made.null: received null; expected a string"),
-        Dropin("langchain", "stream", "not judged", "rate limited (HTTP 429)"),
+    uses=[
+        UseCell("chat", "raw", "breaks", "made.null: received null; expected a string"),
+        UseCell("chat", "openai", "breaks", "made.null: received null; expected a string"),
+        UseCell("stream", "langchain", "not judged", "rate limited (HTTP 429)"),
     ],
 )
 
 INTERRUPTED = replace(
     run([verdict("made.up")]),
     is_complete=False,
-    dropin=[Dropin("raw", "plain", "works", "")],
+    partial=["it was interrupted after 1 of 6 calls"],
+    uses=[UseCell("chat", "raw", "works")],
     requests=CONFORMING.requests[:1],
     tokens=Tokens(None, None),
     notes=["Something to know."],
@@ -142,6 +153,8 @@ HOSTILE_RUN = Run(
     started=HOSTILE,
     finished=HOSTILE,
     is_complete=False,
+    partial=[HOSTILE],
+    unjudged="",
     level="spec",
     environment=Environment(HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}),
     requests=[
@@ -150,7 +163,8 @@ HOSTILE_RUN = Run(
         ),
     ],
     tokens=Tokens(None, None),
-    dropin=[Dropin(HOSTILE, HOSTILE, "breaks", HOSTILE)],
+    flakiness=Flakiness(1, 1, {HOSTILE: 1}, 0.2065, 1.0),
+    uses=[UseCell("chat", HOSTILE, "breaks", HOSTILE)],
     parameters=[ParameterVerdict(HOSTILE, "ignored", [HOSTILE], HOSTILE)],
     rates=[Rate(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, 2, 0.0945, 0.9055)],
     notes=[HOSTILE],

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from harness.report import findings
 from harness.rule import Violation
-from harness.run import Dropin, Tokens
+from harness.run import Tokens
+from harness.uses import UseCell, UseState
 from harness.verdict import Outcome
 from tests.report.runs import CONFORMING, FAILING, INTERRUPTED, run, verdict
 
@@ -84,26 +87,39 @@ def test_reasons_are_told_by_outcome_and_then_by_frequency() -> None:
     ]
 
 
-def test_the_sentence_says_how_a_run_ended() -> None:
-    assert findings.answer(CONFORMING) == "works as a drop-in for 6 of 6 calls; no rule fails."
-    assert "3 of 6 calls (1 not judged); 2 rules fail, and 1 beyond level spec" in findings.answer(FAILING)
-    assert findings.answer(INTERRUPTED).endswith("1 of 1 call; no rule fails; the run was interrupted.")
+def test_the_sentence_says_what_the_table_says() -> None:
+    assert findings.answer(CONFORMING) == "works for all 2 uses; no rule fails."
+    assert findings.answer(FAILING) == (
+        "breaks in chat (raw, openai); works in part for stream; 2 rules fail, and 1 beyond level spec; "
+        "1 rule broke by a fault of likewise."
+    )
+    assert findings.answer(INTERRUPTED) == (
+        "(partial: it was interrupted after 1 of 6 calls) works for chat; "
+        "no rule fails of those that were judged."
+    )
 
 
 def test_the_sentence_promises_nothing_that_was_not_judged() -> None:
     nothing = [verdict("made.up", Outcome.INCONCLUSIVE, reason="HTTP 500")]
-    unjudged = replace(run(nothing), dropin=[Dropin("raw", "plain", "not judged", "HTTP 500")])
-    assert findings.answer(unjudged) == (
-        "works as a drop-in for 0 of 1 call (1 not judged); no rule could be judged."
+    unjudged = replace(run(nothing), uses=[UseCell("chat", "raw", "not judged", "HTTP 500")])
+    assert findings.answer(unjudged) == "not judged: chat; no rule could be judged."
+    assert findings.answer(replace(unjudged, uses=[])) == (
+        "was not asked anything that shows a use; no rule could be judged."
     )
-    assert findings.answer(replace(unjudged, dropin=[])) == (
-        "was asked no drop-in call; no rule could be judged."
+    assert findings.answer(replace(unjudged, unjudged="the founding calls came to nothing: HTTP 429")) == (
+        "could not be judged: the founding calls came to nothing: HTTP 429."
     )
+
+
+@pytest.mark.parametrize("state", ["breaks", "deviates", "not judged", "not asked", "works in part"])
+def test_no_sentence_says_that_all_works_where_a_use_does_not(state: UseState) -> None:
+    told = findings.answer(run([verdict("made.up")], uses=[UseCell("chat", "raw", state, "because")]))
+    assert "works for all" not in told or state == "not asked"
 
 
 def test_failures_beyond_the_level_are_told_and_not_counted() -> None:
     polite = run([verdict("made.polite", Outcome.FAIL, level="recommended", evidence=[NULL])])
-    assert findings.answer(polite).endswith("; no rule fails, but 1 beyond level spec.")
+    assert findings.answer(polite).endswith("; 1 rule fails beyond level spec.")
     assert findings.answer(replace(polite, level="recommended")).endswith("; 1 rule fails.")
 
 

@@ -210,14 +210,13 @@ def test_a_test_that_is_too_long_is_told_of_where_it_would_stand() -> None:
         assert article.text.count("exchanges.jsonl.zst has the bytes") == notes
 
 
-def test_the_dropin_table_is_said_in_words() -> None:
+def test_the_use_table_is_said_in_words() -> None:
     table = next(page(FAILING).all("table"))
     rows = [[cell.text.split() for cell in row.all("th", "td")] for row in table.all("tr")]
     assert rows == [
-        [["Client"], ["plain"], ["stream"]],
-        [["raw"], ["✗", "breaks"], ["✓", "works"]],
-        [["openai"], ["✗", "breaks"], ["✓", "works"]],
-        [["langchain"], ["✓", "works"], ["○", "not", "judged"]],
+        [["Use"], ["raw"], ["openai"], ["langchain"]],
+        [["chat"], ["✗", "breaks"], ["✗", "breaks"], ["✓", "works"]],
+        [["stream"], ["✓", "works"], ["✓", "works"], ["○", "not", "judged"]],
     ]
 
 
@@ -233,7 +232,7 @@ def test_a_row_carries_what_the_filter_looks_at() -> None:
     assert {"0/pass 0/fail 1/fail", "0/fail 1/fail 2/fail", "3/pass"} <= set(rows)
 
 
-def test_the_streams_of_the_dropin_calls_are_drawn_and_told() -> None:
+def test_the_streams_of_the_founding_calls_are_drawn_and_told() -> None:
     figures = [figure for figure in page(CONFORMING).all("figure") if list(figure.all("svg"))]
     assert len(figures) == len(CLIENTS)
     for figure in figures:

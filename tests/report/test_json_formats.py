@@ -75,7 +75,7 @@ def test_both_badges_say_the_same(case: str) -> None:
     assert "href" not in drawn
 
 
-def test_a_badge_says_how_many_calls_work_and_how_many_rules_fail() -> None:
-    assert badge.message(RUNS["conforming"]) == "6 of 6 calls"
-    assert badge.message(FAILING) == "3 of 6 calls, 2 rules fail"
+def test_a_badge_says_how_many_uses_work_and_how_many_rules_fail() -> None:
+    assert badge.message(RUNS["conforming"]) == "2 of 2 uses"
+    assert badge.message(FAILING) == "0 of 2 uses, 2 rules fail"
     assert badge.message(run([verdict("made.up", Outcome.INCONCLUSIVE, reason="x")])) == "not judged"

@@ -11,7 +11,8 @@ from markdown_it.token import Token
 
 from harness.report import markdown
 from harness.rule import Violation
-from harness.run import Dropin, Run
+from harness.run import Run
+from harness.uses import UseCell
 from harness.verdict import Outcome
 from tests.report.rendered import rendered
 from tests.report.runs import CONFORMING, EXCHANGES, FAILING, HOSTILE, RUNS, endless, many, run, verdict
@@ -68,16 +69,16 @@ def test_no_text_breaks_the_structure(text: str) -> None:
                     verdict("made.up", Outcome.WAIVED, reason=f"{word}."),
                 ]
             ),
-            dropin=[Dropin(f"raw{word}", "plain", "breaks", f"why {word}")],
+            uses=[UseCell("chat", f"raw{word}", "breaks", f"why {word}")],
             notes=[word],
         )
 
     assert shape(rendered("markdown", made_of(text), {})) == shape(rendered("markdown", made_of("word"), {}))
 
 
-def test_the_dropin_table_is_a_table() -> None:
+def test_the_use_table_is_a_table() -> None:
     found = shape(rendered("markdown", FAILING, EXCHANGES))
-    assert (found.count("th_open"), found.count("td_open")) == (3, 9)
+    assert (found.count("th_open"), found.count("td_open")) == (4, 8)
 
 
 @pytest.mark.parametrize("big", [many(5_000), endless()], ids=["many", "endless"])
