@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from harness import content, run
 from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.connecting import connection_to
 from harness.dialect import waivers_of
 from harness.errors import RunFolderError, UsageError
 from harness.evidence import Observation
@@ -21,9 +22,11 @@ from harness.plan import Budget, Call, Plan, Profile, plan
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
 from harness.scenario import BOTH_MODES, FollowUp, Mode
-from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
+from harness.target import Target, Waiver
 from harness.verdict import Verdict
 from harness.wire.exchange import Ending
+
+USUAL_CONCURRENCY = 4
 
 Key: TypeAlias = tuple[str, str, Mode]
 """Scenario, client and mode."""
@@ -31,7 +34,7 @@ Key: TypeAlias = tuple[str, str, Mode]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is asked of a target, how fast, and what counts."""
+    """What is asked of a target, how fast, and what counts; None: as the target says."""
 
     clients: Sequence[str] = DEFAULT_CLIENTS
     modes: Sequence[Mode] = BOTH_MODES
@@ -40,7 +43,7 @@ class Settings:
     repeat: int = 1
     budget: Budget = Budget()
     rpm: int | None = None
-    concurrency: int = 4
+    concurrency: int | None = None
 
 
 @contextmanager
@@ -53,16 +56,15 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
         settings = EndpointSettings(dialect=target.dialect)
         with running(settings) as address:
             at = replace(target, base_url=address.base_url)
-            yield at, Connection(at.base_url, at.model, address.key, at.embedding_model)
+            yield at, connection_to(at, environ, address.key)
     elif target.starts == "local-model":
         from harness.local_model import running as running_model
 
         with running_model() as server:
             at = replace(target, base_url=server.base_url, model=server.model)
-            yield at, Connection(at.base_url, at.model, PLACEHOLDER_KEY)
+            yield at, connection_to(at, environ)
     else:
-        key = PLACEHOLDER_KEY if target.api_key_env is None else key_of(target, environ)
-        yield target, Connection(target.base_url, target.model, key, target.embedding_model)
+        yield target, connection_to(target, environ)
 
 
 @dataclass
@@ -162,9 +164,10 @@ class Check:
     def _all_observations(self) -> Iterator[Observation]:
         if not self.observations:
             yield self._ask_first()
+        concurrency = self.settings.concurrency or self.target.concurrency or USUAL_CONCURRENCY
         while waiting := [call for key, call in self.calls.items() if key not in self.observations]:
             ready = [(call, self._before(call)) for call in waiting if not self._awaits_another(call)]
-            for seen in self.observer.observe_all(ready, self.settings.concurrency):
+            for seen in self.observer.observe_all(ready, concurrency):
                 self.observations[seen.scenario.name, seen.client, seen.mode] = seen
                 yield seen
 
@@ -225,11 +228,16 @@ def check(
     """Open a check of a target: it is started, its clients are opened, nothing is asked yet."""
     planned = planned or plan_for(target, settings)
     requests = settings.budget.requests
-    allowance = Allowance(settings.rpm, None if requests is None else requests - len(planned.calls))
-    with started(target, environ) as (at, connection):
-        secrets = [] if connection.key == PLACEHOLDER_KEY else [connection.key]
-        with observer(connection, settings.clients, secrets, allowance) as opened:
-            yield Check(at, settings, opened, planned, now())
+    allowance = Allowance(
+        settings.rpm or target.rpm,
+        None if requests is None else requests - len(planned.calls),
+        attempts=1 + target.retries,
+    )
+    with (
+        started(target, environ) as (at, connection),
+        observer(connection, settings.clients, connection.secrets, allowance) as opened,
+    ):
+        yield Check(at, settings, opened, planned, now())
 
 
 def now() -> str:

@@ -24,9 +24,15 @@ LONGEST_WAIT_S = 20.0
 
 
 class Allowance:
-    """How fast a run may ask, and how often it may ask again; shared by its threads."""
+    """How fast a run may ask, and how often it may ask again; shared by its threads.
 
-    def __init__(self, rpm: int | None = None, retries: int | None = None) -> None:
+    `retries` is for the whole run, `attempts` for each request.
+    """
+
+    def __init__(
+        self, rpm: int | None = None, retries: int | None = None, attempts: int = MAX_ATTEMPTS
+    ) -> None:
+        self.attempts = attempts
         self._interval_s = 60 / rpm if rpm else 0.0
         self._retries = retries
         self._next_s = 0.0
@@ -66,7 +72,7 @@ class Observer:
         """
         attempt = 1
         reply, exchange = self._ask(call, before)
-        while (wait_s := _wait_before_retry_s(exchange, attempt)) is not None:
+        while (wait_s := _wait_before_retry_s(exchange, attempt, self.allowance.attempts)) is not None:
             if not self.allowance.take_retry():
                 break
             time.sleep(wait_s)
@@ -148,10 +154,10 @@ def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _wait_before_retry_s(exchange: Exchange, attempt: int) -> float | None:
+def _wait_before_retry_s(exchange: Exchange, attempt: int, attempts: int) -> float | None:
     """How long to wait before asking again; None when the exchange stands as it is."""
     response = exchange.response
-    if attempt == MAX_ATTEMPTS:
+    if attempt >= attempts:
         return None
     if exchange.ended is Ending.STALE:
         return 0.0

@@ -13,6 +13,7 @@ import httpcore2
 import httpx2
 
 from harness.clients import Connection as Endpoint
+from harness.clients.sdk import http_options
 from harness.load.arrival_clock import (
     ANCILLARY_SIZE,
     RawRead,
@@ -23,6 +24,7 @@ from harness.load.arrival_clock import (
 )
 from harness.load.http_body import Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
+from harness.wire.way import proxy_of, tls_context
 
 
 @dataclass(slots=True)
@@ -136,7 +138,8 @@ class _TappedStream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        """The same over TLS."""
+        """The same over TLS; what a proxy said before is no part of the answer."""
+        self._tap.raw, self._tap.reads = bytearray(), []
         tls = _TappedStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._tap)
         self._tap.connected_ns = time.monotonic_ns()
         return tls
@@ -175,10 +178,18 @@ class TappedTransport(httpx2.HTTPTransport):
 
 def client(tap: Tap, endpoint: Endpoint) -> httpx2.Client:
     """The HTTP client to open an SDK with: it stays where it is sent, and heeds no environment."""
+    is_tls = endpoint.base_url.startswith("https:")
+    transport = TappedTransport(
+        tap,
+        verify=tls_context(endpoint.way.trust) if is_tls else False,
+        proxy=proxy_of(httpx2, endpoint.way),
+        trust_env=False,
+    )
     return httpx2.Client(
-        transport=TappedTransport(tap, verify=endpoint.base_url.startswith("https:"), trust_env=False),
+        transport=transport,
         timeout=httpx2.Timeout(endpoint.limits.silence_s, connect=endpoint.limits.connect_s),
         headers={"Accept-Encoding": "identity"},
         follow_redirects=False,
         trust_env=False,
+        **http_options(endpoint),
     )
