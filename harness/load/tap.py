@@ -56,8 +56,8 @@ class Tap:
         return left_s if timeout_s is None else min(left_s, timeout_s)
 
     def received(self, ended_ns: int, error: Exception | None) -> Received | None:
-        """What has come; None where nothing could be sent."""
-        if self.sent_ns is None:
+        """What has come; None where nothing could be sent, or only a proxy was asked."""
+        if self.sent_ns is None or refusal_of_proxy(error):
             return None
         raw = bytes(self.raw)
         try:
@@ -82,6 +82,12 @@ class Tap:
         if self.has_ended:
             return End.CUT, "the connection ended before the answer did"
         return End.LEFT, "" if error is None else f"{type(error).__name__}: {error}"
+
+
+def refusal_of_proxy(error: Exception | None) -> str:
+    """What a proxy said that opened no tunnel; empty where it was not that."""
+    said = (str(cause) for cause in _causes(error) if isinstance(cause, httpcore2.ProxyError))
+    return next(said, "")
 
 
 def _is_whole(raw: bytes, head: Head, *, has_ended: bool) -> bool:
