@@ -24,6 +24,19 @@ api_key_env = "DASHSCOPE_API_KEY"
 # api_key_env = "GATEWAY_API_KEY"    # leave it out if the endpoint needs no key
 # dialect = "openai"                 # what it is known to do differently: openai or dashscope
 # claims = ["tools", "stop"]         # what it must be able to do; anything else may be refused cleanly
+# models = {{ embeddings = "your-embedding-model", vision = "your-vision-model" }}
+# params = {{ enable_thinking = false }}       # fields of every request's body
+# headers = {{ "X-Org" = {{ env = "ORG_ID" }} }}  # a value, or the variable that holds it
+# query = {{ api-version = "2024-10-21" }}     # of every URL
+# auth = "bearer"                    # or "api-key" (Azure's header), or "none"
+# timeout_s = 60                     # the longest silence
+# ca_bundle = "company-ca.pem"       # in place of the system's certificates; relative to this file
+# client_cert = {{ cert = "me.pem", key = "me-key.pem" }}
+# proxy = "http://proxy.example:3128"
+# retries = 2                        # how often a request is asked again after 429 or 503
+# rpm = 60                           # at most so many requests a minute
+# concurrency = 4                    # so many at a time
+# price = {{ input_per_million = 0.4, output_per_million = 1.2, currency = "USD" }}
 #
 # A deviation that you accept, for a reason and for a time:
 #
