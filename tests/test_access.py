@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.main import get_command
 
+from harness import content
 from harness.access import RESERVED_PARAMS, Access, Variable
 from harness.access_reading import ACCESS_KEYS, AccessWords
 from harness.asked import laid_over, targets_of
 from harness.cli import app
 from harness.connecting import connection_to, limits_of
 from harness.errors import ConfigError, LikewiseError, MissingKeyError, UsageError
-from harness.scenario import MODEL_USES
+from harness.scenario import MODEL_USES, Ask
 from harness.target import TARGET_KEYS, Price, Target, load
 from harness.toml_table import parsed_table
 from harness.wire.way import Trust
@@ -398,6 +399,13 @@ def test_both_sides_of_a_diff_are_asked_as_the_options_say(tmp_path: Path) -> No
         assert result.returncode == 0, result.stderr
     for sent in (*one.sent, *other.sent):
         assert (sent.headers["x-team"], sent.query, sent.body["top_k"]) == ("t", {"v": "1"}, 1)
+
+
+def test_the_scenarios_that_show_a_picture_are_those_that_need_images() -> None:
+    asks = [(one, one.ask) for one in content.scenarios().values() if isinstance(one.ask, Ask)]
+    assert any("images" in scenario.needs for scenario, _ in asks)
+    for scenario, ask in asks:
+        assert ("vision" in ask.uses) == ("images" in scenario.needs), scenario.id
 
 
 # --- docs/targets.md ----------------------------------------------------------------------------------------

@@ -65,11 +65,14 @@ class Way:
         A shorter value, such as the number of a project, is part of innocent answers; it is overwritten where
         it was sent and nowhere else.
         """
-        in_headers = [value for name, value in self.headers.items() if name.lower() in self.secret_headers]
+        in_headers = [
+            value.partition(" ")[2] or value if name.lower().endswith("authorization") else value
+            for name, value in self.headers.items()
+            if name.lower() in self.secret_headers
+        ]
         in_query = [value for name, value in self.query.items() if name.lower() in self.secret_query]
         password = urlsplit(self.proxy or "").password or ""
-        words = [word for value in in_headers for word in (value, value.rpartition(" ")[2])]
-        return [value for value in (*words, *in_query, password) if len(value) >= SHORT_SECRET_CHARS]
+        return [value for value in (*in_headers, *in_query, password) if len(value) >= SHORT_SECRET_CHARS]
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:

@@ -1,6 +1,7 @@
 """Each client of a load run sends what a target says, and reaches the endpoint as it says."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from harness.target import Target
 from harness.wire.way import Trust
 from tests.gateways import Certificates, Sent, certificates, endpoint, proxy
 from tests.load import runs
+from tests.load.commands import SHORT, ended, start, told
 
 KEY = "sk-canary-0123456789"
 ENVIRON = {"SOME_KEY": KEY, "ORG_ID": "org-canary-0123456789"}
@@ -134,3 +136,41 @@ def test_the_raw_client_says_that_it_speaks_no_tls_to_a_proxy() -> None:
     target = target_at("https://127.0.0.1:9/v1", Access(proxy="https://127.0.0.1:9"))
     with pytest.raises(UsageError, match="speaks no TLS to a proxy"):
         ask(target, "raw", Mode.PLAIN)
+
+
+# --- whole runs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_run_by_workers_sends_what_variables_hold_and_keeps_none_of_it(
+    processes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a name that is hidden from SDKs
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-canary-0123456789")
+    with endpoint() as gateway:
+        (tmp_path / "likewise.toml").write_text(
+            f'[targets.gateway]\nbase_url = "{gateway.base_url}"\nmodel = "m"\n'
+            'headers = { X-Org = { env = "OPENAI_ORG_ID" } }\nparams = { top_k = 1 }\ntimeout_s = 20\n'
+        )
+        options = ("--arrivals", "users:2", "--duration", "1", "--processes", processes, "--query", "v=1")
+        _, _, err = ended(start("load", "gateway", "--out", "out", *SHORT, *options, cwd=tmp_path))
+    assert err == ""
+    assert len(gateway.sent) > 2
+    for sent in gateway.sent:
+        assert sent.headers["x-org"] == "org-canary-0123456789"
+        assert (sent.query, sent.body["top_k"]) == ({"v": "1"}, 1)
+        assert "authorization" not in sent.headers
+    run = told(tmp_path / "out")
+    assert run["target"]["headers"] == {"X-Org": "$OPENAI_ORG_ID"}
+    assert run["target"]["query"] == {"v": "1"}
+    assert all(b"canary" not in path.read_bytes() for path in (tmp_path / "out").iterdir())
+
+
+def test_a_secret_that_is_written_out_does_not_travel_to_workers_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "likewise.toml").write_text(
+        '[targets.gateway]\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\nheaders = { X-Key = "canary" }\n'
+    )
+    code, _, err = ended(start("load", "gateway", "--master", "1", cwd=tmp_path))
+    assert code == 2
+    assert 'The value of "X-Key" would travel to the workers in the clear.' in err
+    assert "canary" not in err
