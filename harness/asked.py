@@ -1,16 +1,18 @@
 """What the user asked for, read from the words of a command line or of pytest's options."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness import report
+from harness.access_reading import AccessWords
 from harness.check import Settings
 from harness.errors import UsageError
 from harness.observe import checked_clients
 from harness.plan import Budget, Profile
 from harness.rule import Level
 from harness.scenario import Mode
-from harness.target import Target, ad_hoc, load, resolve
+from harness.target import Target, ad_hoc, contradiction_of, load, resolve
 
 
 def targets_of(
@@ -19,8 +21,12 @@ def targets_of(
     model: str | None,
     api_key_env: str | None,
     config: Path | None = None,
+    access: AccessWords = AccessWords(),
 ) -> list[Target]:
-    """The targets named, or the one at `base_url`; the reference endpoint when nothing is named."""
+    """The targets named, or the one at `base_url`; the reference endpoint when nothing is named.
+
+    What the command line says of the access is laid over each.
+    """
     if base_url is None:
         if model or api_key_env:
             raise UsageError(
@@ -28,12 +34,26 @@ def targets_of(
                 "Add --base-url, or write the target into likewise.toml (`likewise init`).",
             )
         file_targets = load(config)
-        return [resolve(name, file_targets) for name in names or ["reference"]]
+        return [laid_over(resolve(name, file_targets), access) for name in names or ["reference"]]
     if names:
         raise UsageError("Either names of targets or --base-url, not both.", "Leave one of them out.")
     if model is None:
         raise UsageError("--base-url needs the model to ask.", "Add --model NAME.")
-    return [ad_hoc(base_url, model, api_key_env)]
+    return [laid_over(ad_hoc(base_url, model, api_key_env), access)]
+
+
+def laid_over(target: Target, words: AccessWords) -> Target:
+    """The target with what the options of a command say in its place; raises UsageError."""
+    over = replace(
+        target,
+        access=words.access_over(target.access),
+        params=words.params_over(target.params),
+        models=words.models_over(target.models),
+    )
+    if contradiction := contradiction_of(over):
+        happened, next_step = contradiction
+        raise UsageError(f"{target.name}: {happened}", next_step)
+    return over
 
 
 def settings_of(
@@ -45,7 +65,7 @@ def settings_of(
     repeat: int = 1,
     budget: Budget | None = None,
     rpm: int | None = None,
-    concurrency: int = 4,
+    concurrency: int | None = None,
 ) -> Settings:
     """Settings from comma-separated names of clients and modes; the profile `full` adds the async clients."""
     names = words(clients)

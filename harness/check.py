@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness import content, run
 from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.connecting import connection_to
 from harness.dialect import waivers_of
 from harness.discovery import Discovery, Turn, embedding_model
 from harness.errors import RunFolderError, UsageError
@@ -24,15 +25,17 @@ from harness.plan import Budget, Call, Key, Plan, Profile, plan, within
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
 from harness.scenario import BOTH_MODES, Ask, Mode
-from harness.target import PLACEHOLDER_KEY, Target, Waiver, key_of
+from harness.target import Target, Waiver
 from harness.uses import USES, UseName, UseState, use_of_call
 from harness.verdict import Verdict
 from harness.wire.exchange import Ending
 
+USUAL_CONCURRENCY = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is asked of a target, how fast, and what counts."""
+    """What is asked of a target, how fast, and what counts; None: as the target says."""
 
     clients: Sequence[str] = DEFAULT_CLIENTS
     modes: Sequence[Mode] = BOTH_MODES
@@ -41,7 +44,7 @@ class Settings:
     repeat: int = 1
     budget: Budget = Budget()
     rpm: int | None = None
-    concurrency: int = 4
+    concurrency: int | None = None
 
 
 @contextmanager
@@ -54,16 +57,15 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
         settings = EndpointSettings(dialect=target.dialect)
         with running(settings) as address:
             at = replace(target, base_url=address.base_url)
-            yield at, Connection(at.base_url, at.model, address.key, at.embedding_model)
+            yield at, connection_to(at, environ, address.key)
     elif target.starts == "local-model":
         from harness.local_model import running as running_model
 
         with running_model() as server:
             at = replace(target, base_url=server.base_url, model=server.model)
-            yield at, Connection(at.base_url, at.model, PLACEHOLDER_KEY)
+            yield at, connection_to(at, environ)
     else:
-        key = PLACEHOLDER_KEY if target.api_key_env is None else key_of(target, environ)
-        yield target, Connection(target.base_url, target.model, key, target.embedding_model)
+        yield target, connection_to(target, environ)
 
 
 @dataclass
@@ -139,7 +141,7 @@ class Check:
             if call.after in self.calls and call.after is not None:
                 self.observation(*call.after)
             lists = next(filter(_lists_models, self.calls.values()), None)
-            if lists is not None and _is_of_embeddings(call) and self.target.embedding_model is None:
+            if lists is not None and _is_of_embeddings(call) and "embeddings" not in self.target.models:
                 self.observation(*lists.key)
                 self._take_embedding_model()
             self.observations[key] = self.observer.observe(call, self._before(call))
@@ -227,7 +229,8 @@ class Check:
 
     def _observed(self, calls: Iterable[Call]) -> Iterator[Observation]:
         ready = [(call, self._before(call)) for call in calls]
-        for seen in self.observer.observe_all(ready, self.settings.concurrency):
+        concurrency = self.settings.concurrency or self.target.concurrency or USUAL_CONCURRENCY
+        for seen in self.observer.observe_all(ready, concurrency):
             self.observations[seen.scenario.name, seen.client, seen.mode] = seen
             yield seen
 
@@ -241,18 +244,18 @@ class Check:
             for call in waiting
             if self.discovery.turn(call, self.observations) is Turn.NOW
             and not (call.after in current and call.after not in self.observations)
-            and not (lists and _is_of_embeddings(call) and self.target.embedding_model is None)
+            and not (lists and _is_of_embeddings(call) and "embeddings" not in self.target.models)
         ]
 
     def _take_embedding_model(self) -> None:
         """Ask the embedding model that the endpoint lists, where the user names none."""
-        if self.target.embedding_model is not None:
+        if "embeddings" in self.target.models:
             return
         lists = (seen for key, seen in self.observations.items() if _lists_models(seen))
         data = next((seen.reply.data for seen in lists if isinstance(seen.reply.data, list)), ())
         model = embedding_model(data)
         if model is not None:
-            self.target = replace(self.target, embedding_model=model)
+            self.target = replace(self.target, models={**self.target.models, "embeddings": model})
             self.observer = self.reopened(model)
 
     def _before(self, call: Call) -> Observation | None:
@@ -328,7 +331,7 @@ class Check:
         if probe is None:
             return ""
         hint = ""
-        if "embeddings" in call.scenario.needs and self.target.embedding_model is None:
+        if "embeddings" in call.scenario.needs and "embeddings" not in self.target.models:
             hint = "; no embedding model is named or listed: name one with --embedding-model"
         return f"{refused(probe)}{hint}"
 
@@ -357,7 +360,9 @@ def _is_answered(seen: Observation) -> bool:
 
 def promised(target: Target) -> frozenset[str]:
     """What a check takes for claimed: who has a key can ask what comes of a wrong one."""
-    return target.claims | ({"authentication"} if target.api_key_env else frozenset())
+    return target.claims | (
+        {"authentication"} if target.api_key_env and target.access.auth != "none" else set()
+    )
 
 
 def plan_for(target: Target, settings: Settings) -> Plan:
@@ -388,7 +393,7 @@ def narrowed(planned: Plan, keys: Collection[Key], target: Target, budget: Budge
     for call in wanted:
         needed |= {other.key for other in discovery.probes_of(call)}
         needed |= {call.after} if call.after else set()
-        if _is_of_embeddings(call) and target.embedding_model is None:
+        if _is_of_embeddings(call) and "embeddings" not in target.models:
             needed |= {other.key for other in calls if _lists_models(other)}
     return within(budget, [call for call in calls if call.key in needed and wanted])
 
@@ -400,15 +405,18 @@ def check(
     """Open a check of a target: it is started, its clients are opened, nothing is asked yet."""
     planned = planned or plan_for(target, settings)
     requests = settings.budget.requests
-    allowance = Allowance(settings.rpm, None if requests is None else requests - len(planned.calls))
+    allowance = Allowance(
+        settings.rpm or target.rpm,
+        None if requests is None else requests - len(planned.calls),
+        retries_each=target.retries,
+    )
     with started(target, environ) as (at, connection), ExitStack() as stack:
-        secrets = [] if connection.key == PLACEHOLDER_KEY else [connection.key]
 
         def opened(at: Connection) -> Observer:
-            return stack.enter_context(observer(at, settings.clients, secrets, allowance))
+            return stack.enter_context(observer(at, settings.clients, at.secrets, allowance))
 
         def reopened(embedding_model: str) -> Observer:
-            return opened(replace(connection, embedding_model=embedding_model))
+            return opened(replace(connection, models={**connection.models, "embeddings": embedding_model}))
 
         yield Check(at, settings, opened(connection), planned, now(), reopened)
 

@@ -42,6 +42,37 @@ KeyVariable = Annotated[
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="The file of targets; default: likewise.toml.")
 ]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header", metavar="NAME=VALUE", help="Send this header, too; NAME=env:VARIABLE for a secret one."
+    ),
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=JSON", help="Put this field into every request's body."),
+]
+QueryPairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query", metavar="NAME=VALUE", help="Send this in every URL; NAME=env:VARIABLE works, too."
+    ),
+]
+AuthName = Annotated[
+    str | None, typer.Option("--auth", help="How the key is sent: bearer, api-key, or none.")
+]
+TimeoutS = Annotated[
+    float | None, typer.Option("--timeout", metavar="SECONDS", help="The longest silence of the endpoint.")
+]
+CaBundle = Annotated[
+    Path | None, typer.Option("--ca-bundle", help="Trust these certificates (PEM), not the system's.")
+]
+ProxyUrl = Annotated[
+    str | None, typer.Option("--proxy", metavar="URL", help="Ask through this proxy; env:VARIABLE for one.")
+]
+EmbeddingModel = Annotated[
+    str | None, typer.Option("--embedding-model", help="The model to ask for embeddings.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="One line instead of progress and tables.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
 Claims = Annotated[
@@ -61,6 +92,14 @@ def check(
     model: ModelName = None,
     api_key_env: KeyVariable = None,
     config: ConfigFile = None,
+    headers: Headers = None,
+    params: Params = None,
+    query: QueryPairs = None,
+    auth: AuthName = None,
+    timeout: TimeoutS = None,
+    ca_bundle: CaBundle = None,
+    proxy: ProxyUrl = None,
+    embedding_model: EmbeddingModel = None,
     clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw,openai,langchain",
     modes: Annotated[
         str, typer.Option(help="Which modes: plain, stream, or both by commas.")
@@ -76,7 +115,9 @@ def check(
     budget_requests: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="Ask for at most so many tokens.")] = None,
     rpm: Annotated[int | None, typer.Option(min=1, help="Ask at most so many requests a minute.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many requests at a time.")] = 4,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="How many requests at a time; default: 4.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with the interrupted run of this folder.")
@@ -89,10 +130,14 @@ def check(
     no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
 ) -> None:
     """Run the suites against targets and say whether code written for OpenAI works there."""
+    from harness.access_reading import AccessWords
     from harness.asked import formats_of, settings_of, targets_of
     from harness.plan import Budget
 
-    chosen = targets_of(targets or [], base_url, model, api_key_env, config)
+    access = AccessWords(
+        headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy, embedding_model
+    )
+    chosen = targets_of(targets or [], base_url, model, api_key_env, config, access)
     settings = settings_of(
         clients,
         modes,
@@ -265,6 +310,13 @@ def load(
     model: ModelName = None,
     api_key_env: KeyVariable = None,
     config: ConfigFile = None,
+    headers: Headers = None,
+    params: Params = None,
+    query: QueryPairs = None,
+    auth: AuthName = None,
+    ca_bundle: CaBundle = None,
+    proxy: ProxyUrl = None,
+    embedding_model: EmbeddingModel = None,
     workload: Annotated[str, typer.Option(help="The name of a workload, or a TOML file.")] = "short-chat",
     arrivals: Annotated[
         str,
@@ -278,7 +330,10 @@ def load(
     ] = "raw",
     mode: Annotated[str, typer.Option(help="plain or stream.")] = "stream",
     cap: Annotated[int | None, typer.Option(min=1, help="At most so many requests in flight.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 300.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long a request may take; default: the target's, or 300."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other arrivals and prompts.")] = 0,
     slo: Annotated[
         list[str] | None, typer.Option("--slo", help='An objective, such as "ttft.p95<500ms"; repeat it.')
@@ -308,8 +363,9 @@ def load(
     """Measure an endpoint under load, and say whether it keeps its objectives."""
     from dataclasses import replace
 
+    from harness.access_reading import AccessWords
     from harness.asked import targets_of
-    from harness.load.asked import check_consent, load_formats_of, settings_of
+    from harness.load.asked import check_can_travel, check_consent, load_formats_of, settings_of
 
     allow_many_open_files()
     if worker:
@@ -336,7 +392,7 @@ def load(
         sweep=sweep,
         cap=cap,
     )
-    settings = replace(settings, timeout_s=timeout, seed=seed, is_judged=judge, web=web)
+    settings = replace(settings, seed=seed, is_judged=judge, web=web)
     if master is not None:
         settings = replace(
             settings, workers=master, has_own_workers=False, bind_host=master_host, bind_port=master_port
@@ -344,8 +400,14 @@ def load(
     elif processes > 1:
         settings = replace(settings, workers=processes)
     names = load_formats_of(formats)
-    target = targets_of([name] if name else [], base_url, model, api_key_env, config)[0]
+    access = AccessWords(
+        headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy, embedding_model
+    )
+    target = targets_of([name] if name else [], base_url, model, api_key_env, config, access)[0]
+    if target.access.timeout_s is not None:
+        settings = replace(settings, timeout_s=target.access.timeout_s)
     check_consent(target, config, has_consented=yes)
+    check_can_travel(target, settings)
     folder = _folder_for(f"{target.name}-load", out, is_one_of_many=False)
     from harness.load.command import load_and_report
 
@@ -473,6 +535,13 @@ def diff(
         str, typer.Argument(metavar="B", help="A target, or the folder of a run: the gateway.")
     ],
     config: ConfigFile = None,
+    headers: Headers = None,
+    params: Params = None,
+    query: QueryPairs = None,
+    auth: AuthName = None,
+    timeout: TimeoutS = None,
+    ca_bundle: CaBundle = None,
+    proxy: ProxyUrl = None,
     clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw",
     modes: Annotated[
         str, typer.Option(help="Which modes: plain, stream, or both by commas.")
@@ -487,6 +556,7 @@ def diff(
 ) -> None:
     """Ask two targets the same and tell field by field what one side has and the other has not."""
     from harness import hops
+    from harness.access_reading import AccessWords
     from harness.asked import settings_of
     from harness.comparison import difference_report
     from harness.comparison.difference import differences
@@ -495,7 +565,8 @@ def diff(
     settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm)
     console = Console(no_color=no_color, highlight=False)
     asked = []
-    for side in hops.sides((first, second), config, folder):
+    access = AccessWords(headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy)
+    for side in hops.sides((first, second), config, folder, access):
         total = len(hops.planned(side, settings))
         with _progress(console, f"Asking {side.name}", total, quiet=quiet) as advance:
             asked.append(hops.exchanges(side, settings, os.environ, advance))
@@ -602,7 +673,7 @@ def targets(config: ConfigFile = None) -> None:
 @app.command()
 def init() -> None:
     """Write a first likewise.toml into this folder."""
-    from harness.target import FIRST_FILE
+    from harness.first_file import FIRST_FILE
 
     path = Path("likewise.toml")
     if path.exists():

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from harness.access import Variable
 from harness.errors import NothingJudgedError
 from harness.evidence import NO_JSON, Observation, parsed, shown
 from harness.target import Target
@@ -35,6 +36,8 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
     exchange = seen.exchange
     if exchange.response is None:
         happened, next_step = _UNANSWERED.get(exchange.ended, _UNANSWERED[Ending.CUT])
+        if exchange.ended is Ending.UNREACHABLE and target.access.proxy is not None:
+            happened, next_step = happened + through_proxy(target), PROXY_ADVICE
         raise NothingJudgedError(f"{target.base_url} {happened}: {exchange.detail}.", next_step)
     response = exchange.response
     answered = f"{exchange.request.url} answered HTTP {response.status}"
@@ -59,6 +62,20 @@ def why_nothing_was_judged(observations: Iterable[Observation]) -> str:
         return ""
     told = ", ".join(f"{reason} ({count} of {len(calls)})" for reason, count in reasons.most_common(3))
     return f"the founding calls came to nothing: {told}"
+
+
+PROXY_ADVICE = "Check that the proxy runs, and that it lets requests to this host pass."
+
+
+def through_proxy(target: Target) -> str:
+    """The words that name a target's proxy; a variable is named in the place of what it holds."""
+    match target.access.proxy:
+        case None:
+            return ""
+        case Variable(name):
+            return f" through the proxy of {name}"
+        case url:
+            return f" through the proxy {url}"
 
 
 def _said(response: Response) -> str:

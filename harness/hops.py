@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import run
+from harness.access_reading import AccessWords
+from harness.asked import laid_over
 from harness.check import Settings, check, plan_for
 from harness.errors import RunFolderError
 from harness.plan import Call
@@ -21,13 +23,15 @@ class Side:
     folder: Path
 
 
-def sides(names: Sequence[str], config: Path | None, out: Path) -> tuple[Side, ...]:
+def sides(
+    names: Sequence[str], config: Path | None, out: Path, access: AccessWords = AccessWords()
+) -> tuple[Side, ...]:
     """What the words of the command line mean: a folder where there is one, else the name of a target."""
     known = load(config)
     found = [
         Side(name, None, Path(name))
         if (Path(name) / "exchanges.jsonl.zst").exists()
-        else Side(name, resolve(name, known), out / name)
+        else Side(name, laid_over(resolve(name, known), access), out / name)
         for name in names
     ]
     claims = frozenset().union(*(side.target.claims for side in found if side.target))

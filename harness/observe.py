@@ -27,9 +27,15 @@ _WAIT_AFTER_A_FLAKE_S = 0.5
 
 
 class Allowance:
-    """How fast a run may ask, and how often it may ask again; shared by its threads."""
+    """How fast a run may ask, and how often it may ask again; shared by its threads.
 
-    def __init__(self, rpm: int | None = None, retries: int | None = None) -> None:
+    `retries` is for the whole run, `retries_each` for each request.
+    """
+
+    def __init__(
+        self, rpm: int | None = None, retries: int | None = None, retries_each: int = RETRIES
+    ) -> None:
+        self.retries_each = retries_each
         self._interval_s = 60 / rpm if rpm else 0.0
         self._retries = retries
         self._next_s = 0.0
@@ -67,7 +73,7 @@ class Observer:
         """
         earlier: list[Exchange] = []
         reply, exchange = self._ask(call, before)
-        while (wait_s := _wait_before_retry_s(exchange, earlier)) is not None:
+        while (wait_s := _wait_before_retry_s(exchange, earlier, self.allowance.retries_each)) is not None:
             if not self.allowance.take_retry():
                 break
             time.sleep(wait_s)
@@ -149,10 +155,10 @@ def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _wait_before_retry_s(exchange: Exchange, earlier: Sequence[Exchange]) -> float | None:
+def _wait_before_retry_s(exchange: Exchange, earlier: Sequence[Exchange], retries: int) -> float | None:
     """How long to wait before asking again; None when the exchange stands as it is."""
     response = exchange.response
-    if len(earlier) >= RETRIES:
+    if len(earlier) >= retries:
         return None
     if exchange.ended is Ending.STALE:
         return 0.0

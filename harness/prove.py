@@ -181,7 +181,8 @@ def observed(task: Task) -> list[Observation]:
     chosen = departure(task.id)
     named = (*chosen.beside, chosen.id) if chosen else ()
     with running(Settings(dialect=task.dialect, faults=named, latency=_PACE)) as address:
-        connection = Connection(address.base_url, address.model, address.key, address.embedding_model)
+        models = {"embeddings": address.embedding_model}
+        connection = Connection(address.base_url, address.model, address.key, models)
         return list(_observed(connection, asked_in(task.dialect, task.scenarios)))
 
 

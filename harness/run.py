@@ -8,6 +8,7 @@ import dataclasses
 import gc
 import io
 import platform
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Literal, TypeAlias
+from urllib.parse import quote, unquote_plus
 
 import orjson
 import zstandard
@@ -49,18 +51,33 @@ Key: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
-    """Which endpoint was asked, and what it is said to be able to do."""
+    """Which endpoint was asked, and what it is said to be able to do.
+
+    `headers` and `query` are what went along with every request: `$NAME` stands for what a variable holds,
+    `***` for another secret.
+    """
 
     name: str
     base_url: str
     model: str
     dialect: str
     claims: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, target: Target) -> "TargetSummary":
         """What a run keeps of a target."""
-        return cls(target.name, target.base_url, target.model, target.dialect, sorted(target.claims))
+        access = target.access
+        return cls(
+            target.name,
+            target.base_url,
+            target.model,
+            target.dialect,
+            sorted(target.claims),
+            access.shown_headers(),
+            access.shown_query(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +224,7 @@ def summarised(
             platform=platform.platform(terse=True),
             clients={seen.client: seen.client_version for seen in observations},
         ),
-        requests=[_request(seen) for seen in observations],
+        requests=[_request(seen, target) for seen in observations],
         tokens=_tokens(observations),
         flakiness=flakiness(observations),
         uses=list(use_table(observations, verdicts, known, level=level, unasked=unasked)),
@@ -220,7 +237,7 @@ def summarised(
     )
 
 
-def _request(seen: Observation) -> RequestSummary:
+def _request(seen: Observation, target: TargetSummary) -> RequestSummary:
     exchange = seen.exchange
     effect, effect_detail = effect_of(seen)
     return RequestSummary(
@@ -233,7 +250,7 @@ def _request(seen: Observation) -> RequestSummary:
         attempts=len(seen.tries),
         effect=effect,
         effect_detail=effect_detail,
-        curl=curl(exchange),
+        curl=curl(exchange, target),
         is_quick_start=seen.scenario.is_quick_start,
         came_to_nothing=seen.came_to_nothing,
     )
@@ -252,20 +269,52 @@ def _sum(counts: Iterable[object]) -> int | None:
     return sum(known) if known else None
 
 
-def curl(exchange: Exchange) -> str:
-    """A shell line that repeats a request, the key taken from $LIKEWISE_KEY; empty when none was sent."""
+def curl(exchange: Exchange, target: TargetSummary | None = None) -> str:
+    """A shell line that repeats a request, the key taken from $LIKEWISE_KEY; empty when none was sent.
+
+    `target` says which values come from other variables.
+    """
     request = exchange.request
     if exchange.ended is Ending.UNSENT:
         return ""
-    parts = ["curl -sS -N", f"-X {shlex.quote(request.method)}", _quoted(request.url)]
-    names = {name.lower() for name, _ in request.headers}
-    if "authorization" in names:
+    headers, query = (target.headers, target.query) if target else ({}, {})
+    parts = ["curl -sS -N", f"-X {shlex.quote(request.method)}", _url(request.url, query)]
+    own = {name.lower() for name in headers}
+    sent = {name.lower() for name, _ in request.headers} - own
+    if "authorization" in sent:
         parts.append('-H "Authorization: Bearer $LIKEWISE_KEY"')
+    if "api-key" in sent:
+        parts.append('-H "api-key: $LIKEWISE_KEY"')
+    parts += [f"-H {_with_variable(f'{name}: ', value)}" for name, value in headers.items()]
     if request.body:
         parts.append("-H 'Content-Type: application/json'")
         # Raw: a body that starts with an at sign names no file.
         parts.append(f"--data-raw {_quoted(request.body.decode('utf-8', 'replace'))}")
     return " ".join(parts)
+
+
+def _url(url: str, query: Mapping[str, str]) -> str:
+    """A URL for a shell; what is secret in its query is named, and not repeated."""
+    hidden = {name: shown for name, shown in query.items() if _is_hidden(shown)}
+    if not hidden:
+        return _quoted(url)
+    front, _, rest = url.partition("?")
+    pairs = [pair for pair in rest.split("&") if unquote_plus(pair.partition("=")[0]) not in hidden]
+    words = [_quoted(f"{front}?" + "&".join(pairs))]
+    for number, (name, shown) in enumerate(hidden.items()):
+        words.append(_with_variable(f"{'&' if pairs or number else ''}{quote(name)}=", shown))
+    return "".join(words)
+
+
+def _is_hidden(shown: str) -> bool:
+    return shown == "***" or re.fullmatch(r"\$[A-Z_][A-Z0-9_]*", shown) is not None
+
+
+def _with_variable(front: str, shown: str) -> str:
+    """A word of a shell line that ends with what a variable holds, or with a text as it is."""
+    if _is_hidden(shown) and shown.startswith("$"):
+        return f'{_quoted(front)}"{shown}"'
+    return _quoted(front + shown)
 
 
 def _quoted(text: str) -> str:

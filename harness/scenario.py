@@ -24,6 +24,12 @@ PLAIN_ONLY = (Mode.PLAIN,)
 
 Operation: TypeAlias = Literal["chat", "completions", "embeddings", "models", "responses"]
 
+ModelUse: TypeAlias = Literal["chat", "completions", "embeddings", "models", "responses", "vision"]
+"""What a model is asked for: an operation, or to see what a picture shows."""
+
+MODEL_USES: tuple[ModelUse, ...] = ("chat", "completions", "embeddings", "responses", "vision")
+"""The uses for which a target may name a model of its own."""
+
 PATHS: Mapping[Operation, str] = {
     "chat": "/chat/completions",
     "completions": "/completions",
@@ -50,6 +56,24 @@ class Ask:
         """The parameters in one mode, without the model and `stream`."""
         return {**self.params, **(self.stream_params if mode is Mode.STREAM else {})}
 
+    @property
+    def uses(self) -> tuple[ModelUse, ...]:
+        """What its model is asked for, the more special use first."""
+        return ("vision", self.operation) if _shows_a_picture(self.params) else (self.operation,)
+
+
+def _shows_a_picture(value: object) -> bool:
+    """Whether a part of a message is a picture, anywhere in it."""
+    match value:
+        case {"type": "image_url" | "input_image"}:
+            return True
+        case Mapping():
+            return any(map(_shows_a_picture, value.values()))
+        case list():
+            return any(map(_shows_a_picture, value))
+        case _:
+            return False
+
 
 def chat(
     params: Mapping[str, Json], stream_params: Mapping[str, Json] | None = None, *, helper: str = ""
@@ -62,7 +86,8 @@ def chat(
 class Http:
     """A request that only raw HTTP can send: a wrong key, a broken body, another method or path.
 
-    `body` is sent as it is; `key` says which Authorization header goes with it, `headers` which others.
+    `body` is sent as it is, but for the target's own fields in one that is a JSON object; `key` says which
+    key goes with it, `headers` which other headers.
     """
 
     method: str

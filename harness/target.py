@@ -8,9 +8,10 @@ vendor's secret to another vendor's host.
 Each mistake in a file is a ConfigError that begins with `file:line: key`.
 """
 
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from harness.access import Access
+from harness.access_reading import ACCESS_KEYS, access_from, params_from
+from harness.base_url import EXAMPLE_URL, split_base_url
 from harness.errors import (
     BadBaseUrlError,
     ConfigError,
@@ -25,6 +29,7 @@ from harness.errors import (
     UnknownTargetError,
     UsageError,
 )
+from harness.scenario import MODEL_USES
 from harness.toml_table import (
     VARIABLE,
     Table,
@@ -34,15 +39,46 @@ from harness.toml_table import (
     parsed_table,
     shown_value,
 )
+from harness.wire.exchange import Json
 
 Starts: TypeAlias = Literal["reference", "local-model"]
 
 FILE_NAME = "likewise.toml"
+
+TARGET_KEYS = (
+    "preset",
+    "base_url",
+    "model",
+    "models",
+    "api_key_env",
+    "dialect",
+    "claims",
+    "params",
+    *ACCESS_KEYS,
+    "retries",
+    "rpm",
+    "concurrency",
+    "price",
+    "waivers",
+)
+"""What `[targets.NAME]` may say of any endpoint; a preset may add a key of its own for its URL."""
+
+PRESET_KEYS = (
+    "title",
+    "base_url",
+    "regions",
+    "dialect",
+    "api_key_env",
+    "model",
+    "models",
+    "claims",
+    "starts",
+    "params",
+    *ACCESS_KEYS,
+)
+
 DIALECTS = ("openai", "dashscope")
 STARTS: tuple[Starts, ...] = ("reference", "local-model")
-
-PLACEHOLDER_KEY = "likewise-no-key-needed"
-"""Sent to an endpoint that needs no key, because the OpenAI SDK refuses to work without one."""
 
 CAPABILITIES: Mapping[str, str] = MappingProxyType(
     {
@@ -100,12 +136,25 @@ class Waiver:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens cost, in a currency."""
+
+    input_per_million: float
+    output_per_million: float
+    currency: str
+
+
+USUAL_RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """An endpoint to judge.
 
     `base_url` has no trailing slash; it is "" while `starts` says what the harness has yet to start on a free
     port. `api_key_env` names the variable that holds the key; None: the endpoint needs no key. `claims` is a
-    subset of CAPABILITIES.
+    subset of CAPABILITIES. `models` names models for uses that have one of their own, `params` fields of the
+    body of every request. `retries` is the most times that a request is asked again.
     """
 
     name: str
@@ -114,9 +163,15 @@ class Target:
     api_key_env: str | None
     dialect: str
     claims: frozenset[str]
-    embedding_model: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
     starts: Starts | None = None
     waivers: tuple[Waiver, ...] = ()
+    params: Mapping[str, Json] = field(default_factory=dict)
+    access: Access = Access()
+    retries: int = USUAL_RETRIES
+    rpm: int | None = None
+    concurrency: int | None = None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +188,11 @@ class Preset:
     dialect: str = "openai"
     api_key_env: str | None = None
     model: str | None = None
-    embedding_model: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
     claims: frozenset[str] = frozenset()
     starts: Starts | None = None
+    params: Mapping[str, Json] = field(default_factory=dict)
+    access: Access = Access()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -207,7 +264,7 @@ def ad_hoc(base_url: str, model: str, api_key_env: str | None, dialect: str = "o
 
     Raises BadBaseUrlError, or UsageError for another argument that cannot be meant.
     """
-    url = checked_base_url(base_url)
+    url, query = split_base_url(base_url)
     if not model.strip():
         raise UsageError("The model is empty.", "Name it with --model, as the endpoint calls it.")
     if api_key_env is not None and not is_variable(api_key_env):
@@ -221,18 +278,18 @@ def ad_hoc(base_url: str, model: str, api_key_env: str | None, dialect: str = "o
             did_you_mean(dialect, DIALECTS) or f"Choose one of {', '.join(DIALECTS)}.",
         )
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", urlsplit(url).netloc).strip("-")
-    return Target(name, url, model, api_key_env, dialect, claims=frozenset())
+    return Target(name, url, model, api_key_env, dialect, frozenset(), access=Access(query=dict(query)))
 
 
 def key_of(target: Target, environ: Mapping[str, str]) -> str:
-    """The key to send: from the variable that the target names and from no other one.
+    """The key to send: from the variable that the target names and from no other one; empty for none.
 
     Raises MissingKeyError when the variable is unset or empty, and UsageError when its value cannot stand in
     an Authorization header (RFC 6750, 2.1: no white space, ASCII only). No message shows the key.
     """
     variable = target.api_key_env
-    if variable is None:
-        return PLACEHOLDER_KEY
+    if variable is None or target.access.auth == "none":
+        return ""
     key = environ.get(variable, "")
     if not key:
         raise MissingKeyError(
@@ -248,64 +305,6 @@ def key_of(target: Target, environ: Mapping[str, str]) -> str:
     return key
 
 
-_OPERATIONS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
-_EXAMPLE_URL = "https://api.openai.com/v1"
-# What RFC 3986 (appendix A) has no place for: blanks, control characters, all outside ASCII, and a few more.
-_NOT_IN_A_URL = re.compile(r'[^!-~]|["<>\\^`{|}]')
-
-
-def checked_base_url(url: str) -> str:
-    """The URL without trailing slashes, if clients can put a path behind it; it need not end on /v1.
-
-    Raises BadBaseUrlError, which never shows a part of the URL that may be secret.
-    """
-    if misplaced := _NOT_IN_A_URL.search(url):
-        raise BadBaseUrlError(
-            f"The base URL holds the character {shown_value(misplaced[0])}, which no URL has.",
-            f"Take it out; a base URL looks like {_EXAMPLE_URL}",
-        )
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # urlsplit looks at the port only when it is asked for
-    except ValueError:
-        raise BadBaseUrlError(
-            "The base URL has a host or a port that is not valid.",
-            f"Correct it; a base URL looks like {_EXAMPLE_URL}",
-        ) from None
-    scheme, separator, _ = url.partition("://")
-    trimmed = url.rstrip("/")
-    operation = next((known for known in _OPERATIONS if trimmed.lower().endswith(known)), "")
-    faults = (
-        (
-            not separator,
-            "has no scheme",
-            'Put "https://" in front of it, or "http://" for a server on your own machine.',
-        ),
-        (
-            scheme.lower() not in ("https", "http"),
-            "has a scheme other than https and http",
-            "Use https or http.",
-        ),
-        (
-            "@" in parts.netloc,
-            "holds a user name or a password",
-            "Take it out, put the key into an environment variable, and give that variable's name.",
-        ),
-        ("?" in url, "has a query, into which clients would write their paths", 'Cut it off at the "?".'),
-        ("#" in url, "has a fragment, into which clients would write their paths", 'Cut it off at the "#".'),
-        (not parts.hostname, "has no host", f"Write it in full; a base URL looks like {_EXAMPLE_URL}"),
-        (
-            operation != "",
-            f"ends on {operation}, which clients add by themselves",
-            f"Use {trimmed[: len(trimmed) - len(operation)].rstrip('/')}",
-        ),
-    )
-    for is_at_fault, happened, next_step in faults:
-        if is_at_fault:
-            raise BadBaseUrlError(f"The base URL {happened}.", next_step)
-    return trimmed
-
-
 def _file_target(name: str, table: Table) -> Target:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise table.mistake(
@@ -316,6 +315,13 @@ def _file_target(name: str, table: Table) -> Target:
         )
     preset_name = table.choice("preset", presets())
     preset = presets()[preset_name] if preset_name else Preset()
+    if "embedding_model" in table.values:
+        raise table.mistake(
+            ("embedding_model",),
+            "models.embeddings in its place",
+            "embedding_model",
+            'Write it as models = { embeddings = "your-embedding-model" }',
+        )
     table.refuse_other_keys_than(_keys_beside(table, preset))
     for key in preset.needs:
         if key not in table.values and (key == "model" or "base_url" not in table.values):
@@ -324,7 +330,7 @@ def _file_target(name: str, table: Table) -> Target:
         raise table.mistake(
             ("base_url",),
             "a base URL or a preset",
-            next_step=f'Add a line such as base_url = "{_EXAMPLE_URL}" or preset = "openai"',
+            next_step=f'Add a line such as base_url = "{EXAMPLE_URL}" or preset = "openai"',
         )
     if preset.api_key_env and "base_url" in table.values and "api_key_env" not in table.values:
         # The preset's key is a secret between its user and the preset's own hosts.
@@ -338,7 +344,7 @@ def _file_target(name: str, table: Table) -> Target:
 
 def _keys_beside(table: Table, preset: Preset) -> list[str]:
     """The keys that this table may hold; a base_url of its own leaves the preset's regions no meaning."""
-    keys = ["preset", "base_url", "model", "api_key_env", "dialect", "claims", "embedding_model", "waivers"]
+    keys = list(TARGET_KEYS)
     if "base_url" in table.values:
         return keys
     return keys + ["region"] * bool(preset.regions) + list(_placeholders(preset.base_url))
@@ -347,34 +353,96 @@ def _keys_beside(table: Table, preset: Preset) -> list[str]:
 def _target(name: str, preset: Preset, table: Table) -> Target:
     """The preset with what the table says in its place; what must be there is there."""
     claims = table.choices("claims", CAPABILITIES)
+    base_url, query = _base_url(preset, table)
+    access = access_from(table, preset.access)
+    if twice := query.keys() & access.query.keys():
+        raise table.mistake(
+            ("base_url",), "each query parameter once", f"{shown_value(min(twice))} here and in query"
+        )
     target = Target(
         name=name,
-        base_url=_base_url(preset, table),
+        base_url=base_url,
         model=table.text("model") or preset.model or "",
         api_key_env=table.variable("api_key_env") or preset.api_key_env,
         dialect=table.choice("dialect", DIALECTS) or preset.dialect,
         claims=preset.claims if claims is None else claims,
-        embedding_model=table.text("embedding_model") or preset.embedding_model,
+        models={**preset.models, **_models(table)},
         starts=None if "base_url" in table.values else preset.starts,
         waivers=_waivers(table),
+        params={**preset.params, **params_from(table)},
+        access=replace(access, query={**query, **access.query}),
+        retries=_given(table.integer("retries", 0, 10), USUAL_RETRIES),
+        rpm=table.integer("rpm", 1, 1_000_000),
+        concurrency=table.integer("concurrency", 1, 64),
+        price=_price(table),
     )
-    if target.embedding_model is None and any(claim.startswith("embedding") for claim in target.claims):
+    if "embeddings" not in target.models and any(claim.startswith("embedding") for claim in target.claims):
         raise table.mistake(
-            ("embedding_model",),
+            ("models",),
             "the model that the claimed embeddings come from",
-            next_step='Add a line such as embedding_model = "your-embedding-model", or claim no embeddings.',
+            next_step='Add a line such as models = { embeddings = "your-embedding-model" },'
+            " or claim no embeddings.",
         )
+    if contradiction := contradiction_of(target):
+        happened, next_step = contradiction
+        raise ConfigError(f"{table.place(())}: {happened}", next_step)
     return target
 
 
-def _base_url(preset: Preset, table: Table) -> str:
+def contradiction_of(target: Target) -> tuple[str, str] | None:
+    """What a target says of its key that can't be meant together, and what to do; None where all fits."""
+    auth = target.access.auth
+    header = "authorization" if auth == "bearer" else auth
+    if target.api_key_env and header in map(str.lower, target.access.headers):
+        return (
+            f"the key of {target.api_key_env} and one of the headers would both be sent as {header}.",
+            'Leave out api_key_env or that header, or say auth = "none" if the header is the key.',
+        )
+    if auth == "api-key" and target.api_key_env is None and target.starts is None:
+        return (
+            'auth = "api-key" has no key to send.',
+            'Name the variable that holds it with api_key_env, or say auth = "none".',
+        )
+    return None
+
+
+def _given(value: int | None, usual: int) -> int:
+    return usual if value is None else value
+
+
+def _models(table: Table) -> dict[str, str]:
+    models = table.table("models")
+    models.refuse_other_keys_than(MODEL_USES)
+    return {use: models.required_text(use) for use in models.values}
+
+
+def _price(table: Table) -> Price | None:
+    if "price" not in table.values:
+        return None
+    price = table.table("price")
+    price.refuse_other_keys_than(Price.__slots__)
+    currency = price.text("currency") or "USD"
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise price.mistake(("currency",), "the three letters of a currency (ISO 4217), such as USD")
+    return Price(_amount(price, "input_per_million"), _amount(price, "output_per_million"), currency)
+
+
+def _amount(price: Table, key: str) -> float:
+    amount = price.number(key)
+    if amount is None or not 0 <= amount < math.inf:
+        raise price.mistake((key,), "a price for a million tokens, such as 0.4")
+    return float(amount)
+
+
+def _base_url(preset: Preset, table: Table) -> tuple[str, Mapping[str, str]]:
+    """The base URL and the query that stands behind it."""
     given = table.text("base_url")
     if given is None:
         region = table.choice("region", preset.regions)
         template = preset.regions[region] if region else preset.base_url
-        return template.format(**{key: table.host_label(key) for key in _placeholders(template)})
+        return template.format(**{key: table.host_label(key) for key in _placeholders(template)}), {}
     try:
-        return checked_base_url(given)
+        return split_base_url(given)
     except BadBaseUrlError as error:
         raise ConfigError(f"{table.place(('base_url',))}: {error.happened}", error.next_step) from None
 
@@ -404,7 +472,7 @@ def _what(waiver: Waiver) -> tuple[str, str | None, str | None]:
 
 
 def _preset(table: Table) -> Preset:
-    table.refuse_other_keys_than(Preset.__slots__)
+    table.refuse_other_keys_than(PRESET_KEYS)
     regions = table.table("regions")
     urls = {region: regions.required_text(region) for region in regions.values}
     return Preset(
@@ -414,9 +482,11 @@ def _preset(table: Table) -> Preset:
         dialect=table.choice("dialect", DIALECTS) or "openai",
         api_key_env=table.variable("api_key_env"),
         model=table.text("model"),
-        embedding_model=table.text("embedding_model"),
+        models=_models(table),
         claims=table.choices("claims", CAPABILITIES) or frozenset(),
         starts=table.choice("starts", STARTS),
+        params=params_from(table),
+        access=access_from(table, Access()),
     )
 
 
@@ -433,43 +503,3 @@ def _what_to_write(name: str, preset: Preset) -> str:
     url = preset.base_url.format(**{key: f"your-{key}" for key in _placeholders(preset.base_url)})
     key = f" --api-key-env {preset.api_key_env}" if preset.api_key_env else ""
     return f"{text}\n\nor use --base-url {url} --model {preset.model or 'your-model'}{key}"
-
-
-def _first_file() -> str:
-    width = max(map(len, CAPABILITIES))
-    capabilities = "\n".join(f"#   {name:{width}}  {sentence}" for name, sentence in CAPABILITIES.items())
-    return f"""\
-# Targets of `likewise`: one table for each endpoint, used as `likewise check NAME`.
-# Keys never stand in this file: api_key_env names the environment variable that holds one.
-
-[targets.production]
-preset = "dashscope"                 # takes over what is not said here; `likewise targets` lists the presets
-region = "beijing"                   # one of the preset's regions
-model = "qwen-plus"
-api_key_env = "DASHSCOPE_API_KEY"
-
-# An endpoint of your own, without a preset:
-#
-# [targets.gateway]
-# base_url = "http://127.0.0.1:4000/v1"
-# model = "your-model"
-# api_key_env = "GATEWAY_API_KEY"    # leave it out if the endpoint needs no key
-# dialect = "openai"                 # what it is known to do differently: openai or dashscope
-# claims = ["tools", "stop"]         # what it must be able to do; anything else may be refused cleanly
-#
-# A deviation that you accept, for a reason and for a time:
-#
-# [[targets.gateway.waivers]]
-# rule = "the-rule-id"               # as a report names it, or `likewise rules`
-# pointer = "/choices/*/message/content"
-# reason = "why it does not matter to you"
-# expires = 2027-01-31
-
-# What a target can claim:
-#
-{capabilities}
-"""
-
-
-FIRST_FILE: str = _first_file()
-"""The likewise.toml that `likewise init` writes."""

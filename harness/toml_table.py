@@ -123,6 +123,13 @@ class Table:
             raise self.mistake((key,), f"a whole number from {minimum:,} to {maximum:,}")
         return value
 
+    def number(self, key: str) -> float | None:
+        """A number, whole or not."""
+        value = self.values.get(key)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return value
+        raise self.mistake((key,), "a number")
+
     def flag(self, key: str) -> bool | None:
         """True or false."""
         value = self.values.get(key)

@@ -140,6 +140,8 @@ def by_harness(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
     from harness.load.engine import make_alone  # isort: skip  # first of all: it patches the process
     from gevent.event import Event
 
+    from harness.access import Access
+    from harness.clients import Connection
     from harness.load.job import Job
     from harness.load.workload import load_workload
     from harness.scenario import Mode
@@ -149,7 +151,9 @@ def by_harness(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
         run_id="bench",
         base_url=base_url,
         model="standin-fast",
-        embedding_model=None,
+        models={},
+        params={},
+        access=Access(),
         api_key_env=None,
         target="bench",
         dialect="openai",
@@ -170,7 +174,14 @@ def by_harness(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
     )
     memory_kb: list[int] = []
     began_s, began = time.process_time(), time.monotonic()
-    done = make_alone(job, "key", folder, lambda _: memory_kb.append(_resident_kb()), Event(), None)
+    done = make_alone(
+        job,
+        Connection(base_url, job.model, "key"),
+        folder,
+        lambda _: memory_kb.append(_resident_kb()),
+        Event(),
+        None,
+    )
     cpu_s, wall_s = time.process_time() - began_s, time.monotonic() - began
     latency = done.tally.histograms
     from harness.load.metrics import figures

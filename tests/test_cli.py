@@ -176,7 +176,7 @@ def test_a_tls_failure_is_said_in_one_sentence(tmp_path: Path) -> None:
         (["check", "openai"], "OPENAI_API_KEY"),
         (["check", "--model", "m"], "go with --base-url"),
         (["check", "--base-url", "http://127.0.0.1:1/v1"], "needs the model"),
-        (at("http://127.0.0.1:1/v1?x=1"), "query"),
+        (at("http://127.0.0.1:1/v1?x=1&x=2"), "query"),
         (at("http://127.0.0.1:1/v1/chat/completions"), "/chat/completions"),
         (["check", "--clients", "curl"], "There is no client 'curl'"),
         (["check", "--modes", "fast"], "There is no mode 'fast'"),

@@ -9,13 +9,15 @@ import os
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
 
 from harness.clients.reply import Reply
-from harness.scenario import AnyAsk, Mode, Operation
+from harness.scenario import AnyAsk, Ask, Mode, ModelUse
+from harness.wire.exchange import Json
 from harness.wire.limits import Limits
+from harness.wire.way import Way
 
 DEFAULT_CLIENTS = ("raw", "openai", "langchain")
 """The founding promise's three; each has an `-async` twin to be asked for by name."""
@@ -26,17 +28,41 @@ FOREIGN_VARIABLES = ("OPENAI_", "LANGSMITH_", "LANGCHAIN_")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What a client needs to know of an endpoint; `key` is a secret."""
+    """What a client needs to know of an endpoint; `key` is a secret, and empty where none is needed.
+
+    `models` names models for uses that have one of their own. `params` are fields of the body of every
+    request, unless a scenario sets them itself.
+    """
 
     base_url: str
     model: str
     key: str
-    embedding_model: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Json] = field(default_factory=dict)
+    way: Way = Way()
     limits: Limits = Limits()
 
-    def model_for(self, operation: Operation) -> str:
-        """The model to ask; embeddings come from a model of their own where the target names one."""
-        return self.embedding_model or self.model if operation == "embeddings" else self.model
+    def model_for(self, *uses: ModelUse) -> str:
+        """The model to ask: that of the first of these uses which has one of its own."""
+        return next((self.models[use] for use in uses if use in self.models), self.model)
+
+    def url(self, path: str) -> str:
+        """The URL of a path, with the query that goes with every request."""
+        return self.way.url(self.base_url, path)
+
+    def own_params(self, ask: Ask, mode: Mode) -> dict[str, Json]:
+        """The fields that the target adds to the body of a request, where the scenario does not set them."""
+        return {name: value for name, value in self.params.items() if name not in ask.params_for(mode)}
+
+    @property
+    def auth_headers(self) -> dict[str, str]:
+        """The header that the key goes into; none where none is sent."""
+        return self.way.auth_headers(self.key)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must be overwritten in everything that is kept."""
+        return [secret for secret in (self.key, *self.way.secrets()) if secret]
 
 
 class Client(Protocol):

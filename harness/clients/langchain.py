@@ -20,23 +20,26 @@ from harness.clients.reply import (
     raised,
     reply_of,
 )
-from harness.scenario import AnyAsk, Ask, Mode, Operation
+from harness.clients.sdk import http_options, sdk_options
+from harness.scenario import AnyAsk, Ask, Mode, ModelUse
 from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
 
-def _messages_and_options(ask: Ask, mode: Mode) -> tuple[Any, dict[str, Any]]:
+def _messages_and_options(ask: Ask, mode: Mode, own: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What goes to `invoke` and `stream`: the messages, and every other parameter by its own name.
 
-    LangChain renames `max_tokens` to `max_completion_tokens`; in `extra_body` it keeps its name.
+    LangChain renames `max_tokens` to `max_completion_tokens`; in `extra_body` it keeps its name. The target's
+    `own` fields are there, too.
     """
     params: dict[str, Any] = ask.params_for(mode)
     messages = params.pop("input" if ask.operation == "responses" else "messages")
+    extra = dict(own)
     if "max_tokens" in params:
-        params["extra_body"] = {"max_tokens": params.pop("max_tokens")}
-    return messages, params
+        extra["max_tokens"] = params.pop("max_tokens")
+    return messages, {**params, **({"extra_body": extra} if extra else {})}
 
 
 def _plain_reply(message: Any) -> Reply:
@@ -120,11 +123,12 @@ class _Runnable:
 
 
 def _runnable(models: "_Models", ask: Ask, mode: Mode) -> _Runnable:
+    own = models.connection.own_params(ask, mode)
     if ask.operation == "completions":
-        params: dict[str, Any] = ask.params_for(mode)
+        params: dict[str, Any] = {**ask.params_for(mode), **({"extra_body": own} if own else {})}
         return _Runnable(models.completions(), params.pop("prompt"), params, lambda text: _text_reply([text]))
-    messages, options = _messages_and_options(ask, mode)
-    llm = models.responses() if ask.operation == "responses" else models.chat()
+    messages, options = _messages_and_options(ask, mode, own)
+    llm = models.chat(ask.uses, use_responses_api=ask.operation == "responses")
     if ask.helper:
         schema = {**options.pop("response_format")["json_schema"]["schema"], "title": "answer"}
         structured = llm.with_structured_output(schema, method=ask.helper, include_raw=True, **options)
@@ -161,38 +165,29 @@ class _Models:
     connection: Connection
     http: Mapping[str, Any]
 
-    def chat(self, **more: Any) -> Any:
+    def chat(self, uses: Sequence[ModelUse], *, use_responses_api: bool) -> Any:
         from langchain_openai import ChatOpenAI
 
-        return ChatOpenAI(**self._common("chat"), **{"use_responses_api": False, **more})
-
-    def responses(self) -> Any:
-        return self.chat(use_responses_api=True)
+        return ChatOpenAI(**self._common(*uses), use_responses_api=use_responses_api)
 
     def completions(self) -> Any:
         from langchain_openai import OpenAI
 
         return OpenAI(**self._common("completions"))
 
-    def embeddings(self, params: Mapping[str, Any]) -> Any:
+    def embeddings(self, ask: Ask) -> Any:
         """Embeddings of texts as they are: turning them into tokens would need a tokenizer from a hub."""
         from langchain_openai import OpenAIEmbeddings
 
-        options = {name: value for name, value in params.items() if name != "input"}
+        options: dict[str, Any] = {name: value for name, value in ask.params.items() if name != "input"}
+        if own := self.connection.own_params(ask, Mode.PLAIN):
+            options["extra_body"] = own
         return OpenAIEmbeddings(
             **self._common("embeddings"), check_embedding_ctx_length=False, model_kwargs=options
         )
 
-    def _common(self, operation: Operation) -> dict[str, Any]:
-        from pydantic import SecretStr
-
-        return {
-            "api_key": SecretStr(self.connection.key),
-            "base_url": self.connection.base_url,
-            "model": self.connection.model_for(operation),
-            "max_retries": 0,
-            **self.http,
-        }
+    def _common(self, *uses: ModelUse) -> dict[str, Any]:
+        return {**sdk_options(self.connection), "model": self.connection.model_for(*uses), **self.http}
 
 
 def _checked(ask: AnyAsk) -> Ask:
@@ -212,9 +207,7 @@ class _LangChainClient:
         ask = _checked(any_ask)
         if ask.operation == "embeddings":
             params: Any = ask.params
-            return reply_of(
-                lambda: _data_reply(self.models.embeddings(params).embed_documents(params["input"]))
-            )
+            return reply_of(lambda: _data_reply(self.models.embeddings(ask).embed_documents(params["input"])))
         run = _runnable(self.models, ask, mode)
         if mode is Mode.PLAIN:
             return reply_of(lambda: run.read(run.runnable.invoke(run.given, **run.options)))
@@ -238,7 +231,7 @@ class _AsyncLangChainClient:
         ask = _checked(any_ask)
         if ask.operation == "embeddings":
             params: Any = ask.params
-            model = self.models.embeddings(params)
+            model = self.models.embeddings(ask)
             return reply_of(lambda: _data_reply(self.portal.call(model.aembed_documents, params["input"])))
         run = _runnable(self.models, ask, mode)
 
@@ -267,8 +260,10 @@ def _version() -> str:
 def _open(connection: Connection) -> Iterator[_LangChainClient]:
     import httpx2
 
-    options = client_options(httpx2, RecordingTransport, connection.base_url, connection.limits)
-    with httpx2.Client(**options) as http:
+    options = client_options(
+        httpx2, RecordingTransport, connection.base_url, connection.limits, connection.way
+    )
+    with httpx2.Client(**options, **http_options(connection)) as http:
         yield _LangChainClient(_Models(connection, {"http_client": http}), _version())
 
 
@@ -277,9 +272,11 @@ def _open_async(connection: Connection) -> Iterator[_AsyncLangChainClient]:
     import httpx2
     from anyio.from_thread import start_blocking_portal
 
-    options = client_options(httpx2, AsyncRecordingTransport, connection.base_url, connection.limits)
+    options = client_options(
+        httpx2, AsyncRecordingTransport, connection.base_url, connection.limits, connection.way
+    )
     with start_blocking_portal() as portal:
-        http = httpx2.AsyncClient(**options)
+        http = httpx2.AsyncClient(**options, **http_options(connection))
         with portal.wrap_async_context_manager(http):
             models = _Models(connection, {"http_async_client": http})
             yield _AsyncLangChainClient(models, portal, _version())

@@ -17,6 +17,7 @@ from harness.clients.reply import (
     reply_of,
     usage_of,
 )
+from harness.clients.sdk import http_options, sdk_options
 from harness.scenario import AnyAsk, Ask, Mode, Operation
 from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
 
@@ -45,9 +46,10 @@ def _arguments(method: Callable[..., Any], connection: Connection, ask: Ask, mod
         return {}
     params = ask.params_for(mode)
     known = inspect.signature(method).parameters
-    extra = {name: value for name, value in params.items() if name not in known}
+    unknown = {name: value for name, value in params.items() if name not in known}
+    extra = {**connection.own_params(ask, mode), **unknown}
     arguments: dict[str, Any] = {
-        "model": connection.model_for(ask.operation),
+        "model": connection.model_for(*ask.uses),
         **{name: value for name, value in params.items() if name in known},
         **({"stream": True} if mode is Mode.STREAM and ask.helper != "stream" else {}),
         **({"extra_body": extra} if extra else {}),
@@ -262,13 +264,11 @@ def _open(connection: Connection) -> Iterator[_OpenAiClient]:
     import httpx2
     import openai
 
-    options = client_options(httpx2, RecordingTransport, connection.base_url, connection.limits)
-    with openai.OpenAI(
-        api_key=connection.key,
-        base_url=connection.base_url,
-        max_retries=0,
-        http_client=httpx2.Client(**options),
-    ) as sdk:
+    options = client_options(
+        httpx2, RecordingTransport, connection.base_url, connection.limits, connection.way
+    )
+    http = httpx2.Client(**options, **http_options(connection))
+    with openai.OpenAI(http_client=http, **sdk_options(connection)) as sdk:
         yield _OpenAiClient(connection, sdk, f"openai {openai.__version__}")
 
 
@@ -278,14 +278,12 @@ def _open_async(connection: Connection) -> Iterator[_AsyncOpenAiClient]:
     import openai
     from anyio.from_thread import start_blocking_portal
 
-    options = client_options(httpx2, AsyncRecordingTransport, connection.base_url, connection.limits)
+    options = client_options(
+        httpx2, AsyncRecordingTransport, connection.base_url, connection.limits, connection.way
+    )
     with start_blocking_portal() as portal:
-        sdk = openai.AsyncOpenAI(
-            api_key=connection.key,
-            base_url=connection.base_url,
-            max_retries=0,
-            http_client=httpx2.AsyncClient(**options),
-        )
+        http = httpx2.AsyncClient(**options, **http_options(connection))
+        sdk = openai.AsyncOpenAI(http_client=http, **sdk_options(connection))
         with portal.wrap_async_context_manager(sdk):
             yield _AsyncOpenAiClient(connection, sdk, portal, f"openai {openai.__version__}")
 

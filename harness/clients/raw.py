@@ -66,24 +66,42 @@ class _Message:
 
 
 def _message(connection: Connection, ask: AnyAsk, mode: Mode) -> _Message:
-    right = {"authorization": f"Bearer {connection.key}"}
+    way = connection.way
+    right = {**way.headers, **connection.auth_headers}
     json_headers = {"content-type": "application/json"}
     if isinstance(ask, FollowUp):
         raise TypeError("a follow-up is asked after it was made from the answer before it")
     if isinstance(ask, Ask):
-        url = f"{connection.base_url}{PATHS[ask.operation]}"
+        url = connection.url(PATHS[ask.operation])
         if ask.operation == "models":
             return _Message("GET", url, b"", right)
         stream = {"stream": True} if mode is Mode.STREAM else {}
-        body = {"model": connection.model_for(ask.operation), **ask.params_for(mode), **stream}
+        body = {
+            "model": connection.model_for(*ask.uses),
+            **connection.own_params(ask, mode),
+            **ask.params_for(mode),
+            **stream,
+        }
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         return _Message("POST", url, content, {**right, **json_headers})
-    keys = {"right": right, "wrong": {"authorization": f"Bearer {WRONG_KEY}"}, "none": {}}
+    wrong = way.auth_headers(WRONG_KEY) if connection.key else {}
+    keys = {"right": connection.auth_headers, "wrong": wrong, "none": {}}
     model, embedding_model = connection.model_for("chat"), connection.model_for("embeddings")
     content = ask.body.replace(b"{model}", model.encode()).replace(b"{embedding}", embedding_model.encode())
     path = ask.path.replace("{model}", quote(model, safe=""))
-    headers = {**keys[ask.key], **(json_headers if ask.body else {}), **dict(ask.headers)}
-    return _Message(ask.method, f"{connection.base_url}{path}", content, headers)
+    headers = {**way.headers, **keys[ask.key], **(json_headers if ask.body else {}), **dict(ask.headers)}
+    return _Message(ask.method, connection.url(path), _with_params(content, connection), headers)
+
+
+def _with_params(body: bytes, connection: Connection) -> bytes:
+    """A body with the target's own fields, where it is a JSON object that lacks them."""
+    try:
+        given = json.loads(body) if connection.params else None
+    except ValueError:
+        return body
+    if not isinstance(given, dict):
+        return body
+    return json.dumps({**connection.params, **given}, ensure_ascii=False).encode()
 
 
 def _chat_reply(answer: Any) -> Reply:
@@ -278,9 +296,10 @@ class _AsyncRawClient:
 def _open(connection: Connection) -> Iterator[_RawClient]:
     import httpx
 
-    with httpx.Client(
-        **client_options(httpx, RecordingTransport, connection.base_url, connection.limits)
-    ) as http:
+    options = client_options(
+        httpx, RecordingTransport, connection.base_url, connection.limits, connection.way
+    )
+    with httpx.Client(**options) as http:
         yield _RawClient(connection, http, f"httpx {httpx.__version__}")
 
 
@@ -289,10 +308,11 @@ def _open_async(connection: Connection) -> Iterator[_AsyncRawClient]:
     import httpx
     from anyio.from_thread import start_blocking_portal
 
+    options = client_options(
+        httpx, AsyncRecordingTransport, connection.base_url, connection.limits, connection.way
+    )
     with start_blocking_portal() as portal:
-        http = httpx.AsyncClient(
-            **client_options(httpx, AsyncRecordingTransport, connection.base_url, connection.limits)
-        )
+        http = httpx.AsyncClient(**options)
         with portal.wrap_async_context_manager(http):
             yield _AsyncRawClient(connection, http, portal, f"httpx {httpx.__version__}")
 

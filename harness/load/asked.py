@@ -153,6 +153,16 @@ def check_consent(target: Target, config: Path | None, *, has_consented: bool) -
     raise UsageError(question, "Add --yes, or name it in likewise.toml, if you may make load there.")
 
 
+def check_can_travel(target: Target, settings: LoadSettings) -> None:
+    """Raise UsageError for a secret in the target that workers elsewhere would be sent in the clear."""
+    written = target.access.written_secrets()
+    if settings.workers and not settings.has_own_workers and written:
+        raise UsageError(
+            f"The value of {shown_value(written[0])} would travel to the workers in the clear.",
+            "Put it into an environment variable here and on their machines, and name that.",
+        )
+
+
 def load_formats_of(names: str) -> tuple[str, ...]:
     """Report formats of load runs from a comma-separated list."""
     unknown = [name for name in words(names) if name not in formats()]

@@ -26,6 +26,7 @@ from harness import __version__, orphan
 from harness.check import now, started
 from harness.clients import Connection as Endpoint
 from harness.clients import isolated_environment
+from harness.connecting import connection_to
 from harness.errors import INTERRUPTED, NothingJudgedError
 from harness.load import load_run
 from harness.load.arrivals import (
@@ -123,9 +124,10 @@ def load(
             at, endpoint = stack.enter_context(_started(target, environ))
             jobs = [_job(at, settings, client) for client in settings.clients]
             for job in jobs:
-                probe(job, at, endpoint.key)
+                probe(job, at, endpoint)
+            variables = {name: environ[name] for name in at.access.variables}
             tell = _Told(_unfinished(at, settings, began), folder, show)
-            make = stack.enter_context(_maker(settings, endpoint.key, folder, tell, stop))
+            make = stack.enter_context(_maker(settings, endpoint, variables, folder, tell, stop))
         stack.enter_context(_stopped_by_ctrl_c(stop))
         forget(folder)
         forget_reports(folder)
@@ -260,7 +262,9 @@ def _job(target: Target, settings: LoadSettings, client: str) -> Job:
         run_id=uuid.uuid4().hex[:12],
         base_url=target.base_url,
         model=target.model,
-        embedding_model=target.embedding_model,
+        models=target.models,
+        params=target.params,
+        access=target.access,
         api_key_env=target.api_key_env,
         target=target.name,
         dialect=target.dialect,
@@ -298,7 +302,7 @@ def _unfinished(target: Target, settings: LoadSettings, began: str) -> LoadRun:
     )
     return LoadRun(
         schema=load_run.SCHEMA,
-        target=TargetSummary(target.name, target.base_url, target.model, target.dialect),
+        target=TargetSummary.of(target),
         workload=WorkloadSummary(workload.name, workload.sentence, workload.operation, workload.source),
         plan=plan,
         started=began,
@@ -328,21 +332,22 @@ def _version(client: str) -> str:
 @contextmanager
 def _maker(
     settings: LoadSettings,
-    key: str,
+    endpoint: Endpoint,
+    variables: Mapping[str, str],
     folder: Path,
     tell: _Told,
     stop: Event,
 ) -> Iterator[Make]:
     """What makes the load of a job: this process, or workers under it."""
     if not settings.workers:
-        yield lambda job: make_alone(job, key, folder, partial(tell.progress, job), stop, settings.web)
+        yield lambda job: make_alone(job, endpoint, folder, partial(tell.progress, job), stop, settings.web)
         return
     master = Master(settings.workers, settings.bind_host, settings.bind_port, settings.web)
     own: list[subprocess.Popen[bytes]] = []
     has_ended_well = False
     try:
         if settings.has_own_workers:
-            own = [_worker(master.port, folder, key) for _ in range(settings.workers)]
+            own = [_worker(master.port, folder, endpoint.key, variables) for _ in range(settings.workers)]
         master.await_workers(lambda: all(child.poll() is None for child in own))
         yield lambda job: master.make(job, partial(tell.progress, job), stop)
         has_ended_well = True
@@ -357,12 +362,12 @@ def _maker(
                 child.kill()
 
 
-def _worker(port: int, folder: Path, key: str) -> subprocess.Popen[bytes]:
+def _worker(port: int, folder: Path, key: str, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A worker in a process of its own, which Ctrl-C does not reach: the master ends it."""
     options = ("--master-host", "127.0.0.1", "--master-port", str(port), "--out", str(folder))
     return subprocess.Popen(  # noqa: S603  # this project's own command
         _command("load", "--worker", *options),
-        env={**os.environ, WORKER_KEY: key},
+        env={**os.environ, **variables, WORKER_KEY: key},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -412,7 +417,7 @@ def _started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Targe
                 "The reference endpoint did not start.", "Run `likewise serve` to see why."
             )
         at = replace(target, base_url=words[0])
-        yield at, Endpoint(at.base_url, at.model, words[4], at.embedding_model)
+        yield at, connection_to(at, environ, words[4])
     finally:
         child.kill()
         child.wait()

@@ -4,6 +4,7 @@ The hub's own callback reads: it keeps the time and the bytes and looks for noth
 greenlet that asked sleeps meanwhile, and is woken once every socket that is ready has been read.
 """
 
+import base64
 import errno
 import os
 import re
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import gevent
 from gevent import monkey
@@ -31,6 +32,7 @@ from harness.load.arrival_clock import (
 )
 from harness.load.http_body import Chunks, Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
+from harness.wire.way import Way, tls_context
 
 _Socket: Any = monkey.get_original("socket", "socket")
 _READ_SIZE = 65536
@@ -51,22 +53,44 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an endpoint listens; its addresses are looked up once."""
+    """Where an endpoint listens, and the way there; addresses are looked up once."""
 
     scheme: str
     host: str
     port: int
+    way: Way = Way()
 
     @classmethod
-    def of(cls, base_url: str) -> "Origin":
+    def of(cls, base_url: str, way: Way = Way()) -> "Origin":
         """The origin of a URL."""
         parts = urlsplit(base_url)
         default = 443 if parts.scheme == "https" else 80
-        return cls(parts.scheme, parts.hostname or "", parts.port or default)
+        return cls(parts.scheme, parts.hostname or "", parts.port or default, way)
+
+    @cached_property
+    def proxy(self) -> "Origin | None":
+        """Where the proxy listens through which the endpoint is reached."""
+        return None if self.way.proxy is None else Origin.of(self.way.proxy)
+
+    @cached_property
+    def proxy_headers(self) -> str:
+        """What a proxy wants to know: who asks, where its URL says so (RFC 7617)."""
+        parts = urlsplit(self.way.proxy or "")
+        if parts.username is None:
+            return ""
+        words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        return f"Proxy-Authorization: Basic {base64.b64encode(words.encode()).decode()}\r\n"
+
+    @property
+    def has_tunnel(self) -> bool:
+        """Whether a proxy is asked for a connection through it, which TLS needs (RFC 9110, 9.3.6)."""
+        return self.proxy is not None and self.scheme == "https"
 
     @cached_property
     def addresses(self) -> list[Any]:
         """Every address, as getaddrinfo gives them; raises UnreachableError where there is none."""
+        if self.proxy is not None:
+            return self.proxy.addresses
         try:
             return list(green.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM))
         except OSError as error:
@@ -74,8 +98,8 @@ class Origin:
 
     @cached_property
     def tls(self) -> ssl.SSLContext | None:
-        """The trust of the operating system, for https."""
-        return ssl.create_default_context() if self.scheme == "https" else None
+        """The trust of the way, for https."""
+        return tls_context(self.way.trust) if self.scheme == "https" else None
 
 
 class Connection:
@@ -86,6 +110,8 @@ class Connection:
         self.is_usable = True
         self._hub = gevent.get_hub()
         self._sock = _connected(origin, connect_s)
+        if origin.has_tunnel:
+            _open_tunnel(self._sock, origin, connect_s)
         self._watcher = self._hub.loop.io(self._sock.fileno(), 1)
         self._has_stamps = ask_for_stamps(self._sock)
         self._tls: ssl.SSLObject | None = None
@@ -364,3 +390,38 @@ def _connected(origin: Origin, connect_s: float) -> Any:
             raise
         sock.close()
     raise UnreachableError(reason)
+
+
+_LONGEST_TUNNEL_ANSWER = 16_384
+
+
+def _open_tunnel(sock: Any, origin: Origin, timeout_s: float) -> None:
+    """Ask the proxy for a connection to the endpoint; raises UnreachableError, and closes the socket then."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    place = f"{host}:{origin.port}"
+    request = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{origin.proxy_headers}\r\n"
+    try:
+        said = _said_by_proxy(sock, request.encode(), timeout_s)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, OSError):
+            raise UnreachableError(f"the proxy did not answer: {error}") from None
+        raise
+    status = re.match(rb"HTTP/1\.\d (\d{3}[^\r\n]*)", said)
+    if status is None or not status[1].startswith(b"2"):
+        sock.close()
+        answer = status[1].decode("latin-1") if status else "with what is not HTTP"
+        raise UnreachableError(f"the proxy answered {answer}")
+
+
+def _said_by_proxy(sock: Any, request: bytes, timeout_s: float) -> bytes:
+    """The head of a proxy's answer; raises OSError where none comes."""
+    sock.send(request)
+    said = b""
+    while b"\r\n\r\n" not in said:
+        green.wait_read(sock.fileno(), timeout_s)
+        data = sock.recv(_READ_SIZE)
+        said += data
+        if not data or len(said) > _LONGEST_TUNNEL_ANSWER:
+            raise ConnectionError("the connection ended in the head of an answer")
+    return said

@@ -24,7 +24,9 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
+from harness.clients import Connection as Endpoint
 from harness.clients import isolated_environment
+from harness.connecting import connection_to
 from harness.errors import LikewiseError, NothingJudgedError, UsageError
 from harness.load.clients import LoadClient
 from harness.load.job import NS, Job
@@ -34,7 +36,6 @@ from harness.load.record import RequestRecord
 from harness.load.record_log import forget
 from harness.load.session import Session, Share
 from harness.orphan import await_end_of
-from harness.target import PLACEHOLDER_KEY, key_of
 
 _LISTENING, _JOB, _READY, _BEGIN, _TALLY, _DONE = (
     f"likewise_{name}" for name in ("listening", "job", "ready", "begin", "tally", "done")
@@ -161,14 +162,14 @@ OnProgress = Callable[[Progress], None]
 
 
 def make_alone(
-    job: Job, key: str, folder: Path, on_progress: OnProgress, stop: Event, web: int | None
+    job: Job, endpoint: Endpoint, folder: Path, on_progress: OnProgress, stop: Event, web: int | None
 ) -> Made:
     """Make the load of a job in this process; ends early, with what there is, once `stop` is set."""
     _hush_locust()
     environment = LoadEnvironment(user_classes=[LoadUser], host=job.base_url)
     runner = environment.create_local_runner()
     with _page(environment, web):
-        session = Session(job, key, Share(), folder, _told_to(environment, job))
+        session = Session(job, endpoint, Share(), folder, _told_to(environment, job))
         environment.likewise_session = session
         session.prepare()
         session.begin(time.monotonic_ns() + round(_HEAD_START_S * NS))
@@ -503,12 +504,12 @@ def _session(
             "It can't read the job, which a likewise of another version has sent.",
             "Install the same version everywhere.",
         ) from None
-    key = environ.get(WORKER_KEY) or _key(job, environ)
+    endpoint = connection_to(job.endpoint_target, environ, environ.get(WORKER_KEY) or None)
     if is_first and environ.get(WORKER_KEY) is None:
         # a folder of its own, and not that of the master, who has seen to it
         forget(folder)
     part = Share(sent["worker"], sent["workers"])
-    return Session(job, key, part, folder, _told_to(environment, job))
+    return Session(job, endpoint, part, folder, _told_to(environment, job))
 
 
 def _end_with(master_pid: int, runner: WorkerRunner) -> None:
@@ -540,10 +541,6 @@ def _no_master(host: str, port: int, error: OSError) -> NothingJudgedError:
         f"No master was at {host}:{port} within {_CONNECT_S} s: {why}.",
         "Start it with `likewise load --master`; a worker that comes when it has ended has nothing to do.",
     )
-
-
-def _key(job: Job, environ: Mapping[str, str]) -> str:
-    return PLACEHOLDER_KEY if job.api_key_env is None else key_of(job.endpoint_target, environ)
 
 
 def _report(runner: WorkerRunner, session: Session) -> None:

@@ -1,16 +1,18 @@
 """A job: everything that a process needs to know to make its part of the load, fit to be sent."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
+from harness.access import Access
 from harness.load.arrivals import ClosedLoop, Row, Schedule, TraceReplay, parse_schedule
 from harness.load.metrics import Tally
 from harness.load.objectives import Objective, parse_objectives
 from harness.load.workload import Workload, parse_workload
 from harness.scenario import Mode
 from harness.target import Target, Waiver
+from harness.wire.exchange import Json
 from harness.wire.limits import Limits
 
 NS = 1_000_000_000
@@ -18,7 +20,7 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked of an endpoint, by which client, and when. The key is not in it.
+    """What is asked of an endpoint, by which client, and when. The key is not in it, nor what variables hold.
 
     `arrivals` is the word of the schedule, `trace` its rows where it replays one; `cap` bounds the requests
     in flight of all workers together. `timeout_s` bounds each request. `waivers` are
@@ -28,7 +30,9 @@ class Job:
     run_id: str
     base_url: str
     model: str
-    embedding_model: str | None
+    models: Mapping[str, str]
+    params: Mapping[str, Json]
+    access: Access
     api_key_env: str | None
     target: str
     dialect: str
@@ -55,7 +59,7 @@ class Job:
             {**asdict(waiver), "expires": expires}
             for waiver, expires in zip(self.waivers, expiries, strict=True)
         ]
-        return {**asdict(self), "waivers": waivers}
+        return {**asdict(replace(self, access=Access())), "access": self.access.to_json(), "waivers": waivers}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Job":
@@ -63,7 +67,9 @@ class Job:
         trace = values["trace"]
         rows = None if trace is None else [(*row[:3], tuple(row[3])) for row in trace]
         waivers = tuple(_waiver(waiver) for waiver in values["waivers"])
-        return cls(**{**values, "mode": Mode(values["mode"]), "trace": rows, "waivers": waivers})
+        access = Access.from_json(values["access"])
+        mode = Mode(values["mode"])
+        return cls(**{**values, "mode": mode, "trace": rows, "waivers": waivers, "access": access})
 
     @property
     def schedule(self) -> Schedule:
@@ -107,7 +113,9 @@ class Job:
             self.api_key_env,
             self.dialect,
             frozenset(),
-            self.embedding_model,
+            self.models,
+            params=self.params,
+            access=self.access,
         )
 
     def tally(self, started_ns: int) -> Tally:

@@ -14,7 +14,7 @@ from typing import Any
 
 from locust import User, constant, events, task
 
-from harness.clients import Connection as Endpoint
+from harness.connecting import connection_to
 from harness.errors import LikewiseError, UsageError
 from harness.load.clients import LoadClient, clients
 from harness.load.engine import fire
@@ -42,7 +42,7 @@ class ChatUser(User):
         """Open a client of its own."""
         options = self.environment.parsed_options
         target = _target(self.host, options)
-        endpoint = Endpoint(target.base_url, target.model, key_of(target, os.environ))
+        endpoint = connection_to(target, os.environ)
         self.client = clients()[self.client_name](endpoint)()
         self.workload = load_workload(options.workload)
         self.mode = Mode(options.mode)

@@ -2,11 +2,12 @@
 
 import ipaddress
 import os
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from harness.clients import Connection as Endpoint
 from harness.errors import NothingJudgedError
-from harness.first_answer import base_url_advice, is_html, key_advice
+from harness.first_answer import PROXY_ADVICE, base_url_advice, is_html, key_advice, through_proxy
 from harness.load.clients import clients
 from harness.load.job import Job
 from harness.load.received import Due
@@ -25,10 +26,9 @@ def is_loopback(base_url: str) -> bool:
         return host == "localhost"
 
 
-def probe(job: Job, target: Target, key: str) -> None:
+def probe(job: Job, target: Target, endpoint: Endpoint) -> None:
     """Ask once; raises NothingJudgedError, as no load goes to a target that fails one request."""
-    endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, job.limits)
-    client = clients()[job.client](endpoint)()
+    client = clients()[job.client](replace(endpoint, limits=job.limits))()
     request = job.workload.request(f"{job.run_id}-probe-{os.getpid()}", job.seed, 0)
     try:
         answered = client.perform(Due(_PROBE_ORDINAL, request), job.mode).answered()
@@ -41,7 +41,8 @@ def probe(job: Job, target: Target, key: str) -> None:
         )
     if not record.is_ok:
         raise NothingJudgedError(
-            f"{target.base_url} failed the one request that goes before the load: {_what(record)}.",
+            f"{target.base_url} failed the one request that goes before the load"
+            f"{through_proxy(target)}: {_what(record)}.",
             _advice(record, target),
         )
 
@@ -55,6 +56,8 @@ def _what(record: RequestRecord) -> str:
 
 def _advice(record: RequestRecord, target: Target) -> str:
     match record.outcome, record.status:
+        case Outcome.UNREACHABLE | Outcome.CLIENT_ERROR, _ if target.access.proxy is not None:
+            return PROXY_ADVICE
         case Outcome.UNREACHABLE, _:
             return "Check the host and the port of base_url, and that the endpoint runs."
         case Outcome.TIMEOUT, _:

@@ -11,7 +11,7 @@ import orjson
 from harness.clients import Connection as Endpoint
 from harness.load.clients import body_of, secret_of
 from harness.load.received import Due, Seen, Taken
-from harness.load.tap import Tap, client
+from harness.load.tap import Tap, client, refusal_of_proxy
 from harness.scenario import Mode
 
 Use = Callable[[Due, Mode], Iterator[bool]]
@@ -42,7 +42,8 @@ class SdkClient:
         except Exception as raised:  # noqa: BLE001  # whatever the SDK raises is what its user gets
             error = raised
         ended_ns = time.monotonic_ns()
-        detail = "" if error is None else f"{type(error).__name__}: {error}"
+        refusal = refusal_of_proxy(error)
+        detail = f"{type(error).__name__}: {refusal or error}" if error else ""
         request = orjson.dumps(body_of(due, self.endpoint, mode))
         received = self.tap.received(ended_ns, error)
         seen = Seen(first_ns, ended_ns, detail)

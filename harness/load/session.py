@@ -188,7 +188,7 @@ class Session:
     def __init__(
         self,
         job: Job,
-        key: str,
+        endpoint: Endpoint,
         share_: Share,
         folder: Path,
         on_record: Callable[[RequestRecord], None],
@@ -199,8 +199,7 @@ class Session:
         self.share = share_
         self.in_flight = 0
         self.is_over = Event()
-        endpoint = Endpoint(job.base_url, job.model, key, job.embedding_model, job.limits)
-        self._open: OpenClient = clients()[job.client](endpoint)
+        self._open: OpenClient = clients()[job.client](replace(endpoint, limits=job.limits))
         self._workload: Workload = job.workload
         judge = Judge((*waivers_of(job.dialect), *job.waivers)) if job.is_judged else None
         self._intake = Intake(job, job.tally(0), share_, folder, on_record, judge, self.is_over)

@@ -13,6 +13,7 @@ import httpcore2
 import httpx2
 
 from harness.clients import Connection as Endpoint
+from harness.clients.sdk import http_options
 from harness.load.arrival_clock import (
     ANCILLARY_SIZE,
     RawRead,
@@ -23,6 +24,7 @@ from harness.load.arrival_clock import (
 )
 from harness.load.http_body import Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
+from harness.wire.way import proxy_of, tls_context
 
 
 @dataclass(slots=True)
@@ -54,8 +56,8 @@ class Tap:
         return left_s if timeout_s is None else min(left_s, timeout_s)
 
     def received(self, ended_ns: int, error: Exception | None) -> Received | None:
-        """What has come; None where nothing could be sent."""
-        if self.sent_ns is None:
+        """What has come; None where nothing could be sent, or only a proxy was asked."""
+        if self.sent_ns is None or refusal_of_proxy(error):
             return None
         raw = bytes(self.raw)
         try:
@@ -80,6 +82,12 @@ class Tap:
         if self.has_ended:
             return End.CUT, "the connection ended before the answer did"
         return End.LEFT, "" if error is None else f"{type(error).__name__}: {error}"
+
+
+def refusal_of_proxy(error: Exception | None) -> str:
+    """What a proxy said that opened no tunnel; empty where it was not that."""
+    said = (str(cause) for cause in _causes(error) if isinstance(cause, httpcore2.ProxyError))
+    return next(said, "")
 
 
 def _is_whole(raw: bytes, head: Head, *, has_ended: bool) -> bool:
@@ -136,7 +144,8 @@ class _TappedStream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        """The same over TLS."""
+        """The same over TLS; what a proxy said before is no part of the answer."""
+        self._tap.raw, self._tap.reads = bytearray(), []
         tls = _TappedStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._tap)
         self._tap.connected_ns = time.monotonic_ns()
         return tls
@@ -175,10 +184,18 @@ class TappedTransport(httpx2.HTTPTransport):
 
 def client(tap: Tap, endpoint: Endpoint) -> httpx2.Client:
     """The HTTP client to open an SDK with: it stays where it is sent, and heeds no environment."""
+    is_tls = endpoint.base_url.startswith("https:")
+    transport = TappedTransport(
+        tap,
+        verify=tls_context(endpoint.way.trust) if is_tls else False,
+        proxy=proxy_of(httpx2, endpoint.way),
+        trust_env=False,
+    )
     return httpx2.Client(
-        transport=TappedTransport(tap, verify=endpoint.base_url.startswith("https:"), trust_env=False),
+        transport=transport,
         timeout=httpx2.Timeout(endpoint.limits.silence_s, connect=endpoint.limits.connect_s),
         headers={"Accept-Encoding": "identity"},
         follow_redirects=False,
         trust_env=False,
+        **http_options(endpoint),
     )

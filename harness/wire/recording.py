@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
 from re import Pattern
 from types import ModuleType
 from typing import Any
@@ -25,7 +24,8 @@ import httpx2
 
 from harness.wire.exchange import Ending, Exchange, Headers, Read, Request, Response
 from harness.wire.limits import Limits
-from harness.wire.redaction import redact, redact_headers, redact_pieces, redact_text
+from harness.wire.redaction import redact, redact_headers, redact_pieces, redact_query, redact_text
+from harness.wire.way import Way, proxy_of, tls_context
 
 
 class LimitReachedError(Exception):
@@ -64,6 +64,7 @@ class _Recorder:
 
     request: Request
     limits: Limits
+    way: Way
     tape: Tape
     response: Response | None = None
     reads: list[Read] = field(default_factory=list)
@@ -99,8 +100,8 @@ class _Recorder:
         secrets = self.tape.secrets
         request = Request(
             self.request.method,
-            redact_text(self.request.url, secrets),
-            redact_headers(self.request.headers, secrets),
+            redact_text(redact_query(self.request.url, self.way.secret_query), secrets),
+            redact_headers(self.request.headers, secrets, self.way.secret_headers),
             redact(self.request.body, secrets),
             self.request.sent_ns,
         )
@@ -162,14 +163,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
     """A synchronous transport of `library`, httpx or httpx2, that records."""
 
-    def __init__(self, library: ModuleType, base_url: str, limits: Limits) -> None:
-        self._library, self._limits = library, limits
-        self._inner = library.HTTPTransport(**_connection_options(base_url))
+    def __init__(self, library: ModuleType, base_url: str, limits: Limits, way: Way) -> None:
+        self._library, self._limits, self._way = library, limits, way
+        self._inner = library.HTTPTransport(**_connection_options(library, base_url, way))
 
     def handle_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
         request.read()
-        recorder = _Recorder(_sent(request), self._limits, _tape.get())
+        recorder = _Recorder(_sent(request), self._limits, self._way, _tape.get())
         request.extensions = {**request.extensions, "trace": recorder.trace}
         try:
             response = self._inner.handle_request(request)
@@ -186,14 +187,14 @@ class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
 class AsyncRecordingTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
     """An asynchronous transport of `library`, httpx or httpx2, that records."""
 
-    def __init__(self, library: ModuleType, base_url: str, limits: Limits) -> None:
-        self._library, self._limits = library, limits
-        self._inner = library.AsyncHTTPTransport(**_connection_options(base_url))
+    def __init__(self, library: ModuleType, base_url: str, limits: Limits, way: Way) -> None:
+        self._library, self._limits, self._way = library, limits, way
+        self._inner = library.AsyncHTTPTransport(**_connection_options(library, base_url, way))
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
         await request.aread()
-        recorder = _Recorder(_sent(request), self._limits, _tape.get())
+        recorder = _Recorder(_sent(request), self._limits, self._way, _tape.get())
         request.extensions = {**request.extensions, "trace": recorder.trace_async}
         try:
             response = await self._inner.handle_async_request(request)
@@ -261,6 +262,7 @@ def client_options(
     transport: type[RecordingTransport] | type[AsyncRecordingTransport],
     base_url: str,
     limits: Limits,
+    way: Way = Way(),
 ) -> dict[str, Any]:
     """What to open an HTTP client of the library with: recorded, bounded, and staying where it was sent.
 
@@ -268,7 +270,7 @@ def client_options(
     base_url has no need of them.
     """
     return {
-        "transport": transport(library, base_url, limits),
+        "transport": transport(library, base_url, limits, way),
         "timeout": library.Timeout(limits.silence_s, connect=limits.connect_s),
         "follow_redirects": False,
         "trust_env": False,
@@ -289,17 +291,14 @@ def _header_pairs(headers: Any) -> Headers:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw)
 
 
-def _connection_options(base_url: str) -> dict[str, Any]:
-    """TLS by the operating system's trust store, and the user's proxy, where the URL asks for them."""
+def _connection_options(library: ModuleType, base_url: str, way: Way) -> dict[str, Any]:
+    """TLS as the way has it, where the URL asks for it; its proxy, or else that of the user's environment."""
     scheme, _, rest = base_url.partition("://")
-    proxy = (
-        None
-        if urllib.request.proxy_bypass(rest.partition("/")[0])
-        else urllib.request.getproxies().get(scheme)
-    )
-    return {"verify": _tls_context() if scheme == "https" else False, "proxy": proxy, "trust_env": False}
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    return ssl.create_default_context()
+    proxy = proxy_of(library, way)
+    if proxy is None and not urllib.request.proxy_bypass(rest.partition("/")[0]):
+        proxy = urllib.request.getproxies().get(scheme)
+    return {
+        "verify": tls_context(way.trust) if scheme == "https" else False,
+        "proxy": proxy,
+        "trust_env": False,
+    }

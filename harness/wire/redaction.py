@@ -8,9 +8,9 @@ escaped in JSON, base64), also where it is cut by the border of two reads.
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import accumulate, pairwise
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 from harness.wire.exchange import Headers
 
@@ -48,13 +48,35 @@ def redact_text(text: str, pattern: re.Pattern[bytes] | None) -> str:
     return redact(text.encode("utf-8", "surrogateescape"), pattern).decode("utf-8", "surrogateescape")
 
 
-def redact_headers(headers: Headers, pattern: re.Pattern[bytes] | None) -> Headers:
-    """Headers whose whole value is secret are blanked but for their scheme; the others are searched."""
-    return tuple((name, _header_value(name, value, pattern)) for name, value in headers)
+def redact_headers(
+    headers: Headers, pattern: re.Pattern[bytes] | None, more: Collection[str] = frozenset()
+) -> Headers:
+    """Headers whose whole value is secret are blanked but for their scheme; the others are searched.
+
+    `more` names secret ones beside those that everybody knows, in small letters.
+    """
+    secret = {*SECRET_HEADERS, *more}
+    return tuple((name, _header_value(name, value, pattern, secret)) for name, value in headers)
 
 
-def _header_value(name: str, value: str, pattern: re.Pattern[bytes] | None) -> str:
-    if name.lower() not in SECRET_HEADERS:
+def redact_query(url: str, names: Collection[str]) -> str:
+    """A URL in whose query the values of these names are blanked; the names are in small letters."""
+    front, question_mark, query = url.partition("?")
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return (
+        front
+        + question_mark
+        + "&".join(
+            f"{name}{sign}{'*' * len(value) if unquote_plus(name).lower() in names else value}"
+            for name, sign, value in pairs
+        )
+    )
+
+
+def _header_value(
+    name: str, value: str, pattern: re.Pattern[bytes] | None, secret_names: Collection[str]
+) -> str:
+    if name.lower() not in secret_names:
         return redact_text(value, pattern)
     has_scheme = name.lower().endswith("authorization")
     scheme, space, secret = value.partition(" ") if has_scheme else ("", "", value)

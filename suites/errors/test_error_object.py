@@ -223,7 +223,8 @@ def a_refusal_does_not_repeat_the_key(refusal: Refusal) -> Violations:
     The record of the request holds asterisks in the key's place, so a key in the body is known by its length.
     """
     seen = refusal.observation
-    sent = [value for name, value in seen.exchange.request.headers if name.lower() == "authorization"]
+    headers = seen.exchange.request.headers
+    sent = [value for name, value in headers if name.lower() in {"authorization", "api-key"}]
     for word in _KEY.findall(seen.response.body.decode("utf-8", "replace")):
-        if any(len(word) == len(value.partition(" ")[2]) for value in sent):
+        if any(len(word) == len(value.rpartition(" ")[2]) for value in sent):
             yield Violation(received=word, expected="the key masked, or left out")

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
 from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair
@@ -433,7 +434,7 @@ def the_next_turn_names_the_one_before(answer: ResponseAnswer) -> Violations:
 )
 def a_kept_response_is_given_back(response: ResponseObject) -> Violations:
     """GET /responses/{id} gives the response with that id, with its output."""
-    wanted = response.observation.exchange.request.url.rpartition("/")[2]
+    wanted = urlsplit(response.observation.exchange.request.url).path.rpartition("/")[2]
     if response.body.get("id") != wanted:
         yield Violation(shown(response.body.get("id")), shown(wanted), "/id")
     if not response.body.get("output"):

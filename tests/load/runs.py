@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterable
 from functools import cache
 
+from harness.access import Access
+from harness.clients import Connection
 from harness.load.job import Job
 from harness.load.load_run import SCHEMA, LoadRun, Plan, Worker, WorkloadSummary
 from harness.load.metrics import ClientFigures, Tally, figures, timeline
@@ -81,7 +83,9 @@ def job(base_url: str) -> Job:
         run_id="run",
         base_url=base_url,
         model="m",
-        embedding_model=None,
+        models={},
+        params={},
+        access=Access(),
         api_key_env="KEY",
         target="gateway",
         dialect="openai",
@@ -100,3 +104,8 @@ def job(base_url: str) -> Job:
         objectives=[],
         is_judged=True,
     )
+
+
+def connection(job: Job, key: str) -> Connection:
+    """What the clients of a job ask with."""
+    return Connection(job.base_url, job.model, key)

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import msgpack
 import pytest
 
+from harness.access import Access, Variable
 from harness.load.arrivals import Row, TraceReplay, arrivals
 from harness.load.job import Job
 from harness.target import Waiver
+from harness.wire.way import Trust
 from tests.load import runs
 
 
@@ -18,7 +21,10 @@ def test_it_goes_over_the_wire_and_back(trace: list[Row] | None) -> None:
         Waiver("stream.says-something", "Ours.", expires=date(2999, 1, 1)),
         Waiver("chat.id", "Theirs."),
     )
-    job = replace(runs.job("http://127.0.0.1:1/v1"), trace=trace, waivers=waivers, cap=3)
+    access = Access(
+        headers={"X-Org": Variable("ORG_ID")}, query={"v": "1"}, trust=Trust(Path("ca.pem")), timeout_s=5
+    )
+    job = replace(runs.job("http://127.0.0.1:1/v1"), trace=trace, waivers=waivers, cap=3, access=access)
     again = Job.from_json(msgpack.unpackb(msgpack.packb(job.to_json())))
     assert again == job
     if trace is not None:

@@ -94,7 +94,8 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "cont
 def lies() -> Iterator[Lies]:
     """The reference endpoint's answers, ready to be changed."""
     with running() as address:
-        connection = Connection(address.base_url, address.model, address.key, address.embedding_model)
+        models = {"embeddings": address.embedding_model}
+        connection = Connection(address.base_url, address.model, address.key, models)
         names = ("raw", "openai", "langchain")
         with observer(connection, names, []) as opened:
             yield Lies(opened)

@@ -14,7 +14,6 @@ from typing import Protocol
 from harness.clients import Connection as Endpoint
 from harness.load.received import Due, Taken
 from harness.scenario import Mode
-from harness.target import PLACEHOLDER_KEY
 from harness.wire.redaction import secret_pattern
 
 
@@ -44,6 +43,24 @@ def clients() -> Mapping[str, Callable[[Endpoint], OpenClient]]:
 
 def body_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
     """The JSON body of a request, with the usage asked for where it streams."""
+    return {**own_params(due, endpoint, mode), **_asked(due, endpoint, mode)}
+
+
+def own_params(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
+    """The fields that the target adds to a body, unless the workload sets them: `extra_body` of SDKs."""
+    if not endpoint.params:
+        return {}
+    asked = _asked(due, endpoint, mode)
+    return {name: value for name, value in endpoint.params.items() if name not in asked}
+
+
+def arguments_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
+    """A request as arguments of the OpenAI SDK's methods."""
+    own = own_params(due, endpoint, mode)
+    return {**_asked(due, endpoint, mode), **({"extra_body": own} if own else {})}
+
+
+def _asked(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
     operation = due.request.operation
     body: dict[str, object] = {"model": endpoint.model_for(operation), **due.request.params}
     if mode is Mode.STREAM and operation != "embeddings":
@@ -52,5 +69,5 @@ def body_of(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
 
 
 def secret_of(endpoint: Endpoint) -> re.Pattern[bytes] | None:
-    """What finds the endpoint's key in what it says; None where the key is no secret."""
-    return secret_pattern([] if endpoint.key == PLACEHOLDER_KEY else [endpoint.key])
+    """What finds the endpoint's secrets in what it says; None where there are none."""
+    return secret_pattern(endpoint.secrets)

@@ -5,7 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.clients import Connection as Endpoint
-from harness.load.clients import LoadClient
+from harness.clients.sdk import sdk_options
+from harness.load.clients import LoadClient, own_params
 from harness.load.received import Due
 from harness.scenario import Mode
 
@@ -26,30 +27,33 @@ def opened(endpoint: Endpoint) -> Callable[[], LoadClient]:
 
 def _use(endpoint: Endpoint, http: "httpx2.Client") -> "Use":
     from langchain_openai import ChatOpenAI, OpenAIEmbeddings
-    from pydantic import SecretStr
 
     common: dict[str, Any] = {
-        "api_key": SecretStr(endpoint.key),
-        "base_url": endpoint.base_url,
-        "max_retries": 0,
+        **sdk_options(endpoint),
         "http_client": http,
         "timeout": http.timeout,  # or LangChain would set none
     }
-    chat = ChatOpenAI(model=endpoint.model, stream_usage=True, use_responses_api=False, **common)
+    chat = ChatOpenAI(model=endpoint.model_for("chat"), stream_usage=True, use_responses_api=False, **common)
 
     def use(due: Due, mode: Mode) -> Iterator[bool]:
         options: dict[str, Any] = dict(due.request.params)
+        extra = own_params(due, endpoint, mode)
         if due.request.operation == "embeddings":
             # Texts as they are: turning them into tokens would need a tokenizer from a hub.
             embeddings = OpenAIEmbeddings(
-                model=endpoint.model_for("embeddings"), check_embedding_ctx_length=False, **common
+                model=endpoint.model_for("embeddings"),
+                check_embedding_ctx_length=False,
+                model_kwargs={"extra_body": extra} if extra else {},
+                **common,
             )
             yield bool(embeddings.embed_query(options["input"]))
             return
         messages = options.pop("messages")
         if "max_tokens" in options:
             # LangChain sends it by another name; in extra_body it keeps its own.
-            options["extra_body"] = {"max_tokens": options.pop("max_tokens")}
+            extra["max_tokens"] = options.pop("max_tokens")
+        if extra:
+            options["extra_body"] = extra
         options["extra_headers"] = {"X-Client-Request-Id": str(due.ordinal)}
         if mode is Mode.PLAIN:
             yield _has_output(chat.invoke(messages, **options))

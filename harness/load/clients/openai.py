@@ -5,7 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.clients import Connection as Endpoint
-from harness.load.clients import LoadClient, body_of
+from harness.clients.sdk import sdk_options
+from harness.load.clients import LoadClient, arguments_of
 from harness.load.received import Due
 from harness.scenario import Mode
 
@@ -27,10 +28,10 @@ def opened(endpoint: Endpoint) -> Callable[[], LoadClient]:
 def _use(endpoint: Endpoint, http: "httpx2.Client") -> "Use":
     from openai import OpenAI
 
-    sdk = OpenAI(api_key=endpoint.key, base_url=endpoint.base_url, http_client=http, max_retries=0)
+    sdk = OpenAI(http_client=http, **sdk_options(endpoint))
 
     def use(due: Due, mode: Mode) -> Iterator[bool]:
-        body: dict[str, Any] = body_of(due, endpoint, mode)
+        body: dict[str, Any] = arguments_of(due, endpoint, mode)
         headers = {"X-Client-Request-Id": str(due.ordinal)}
         if due.request.operation == "embeddings":
             yield bool(sdk.embeddings.create(**body, extra_headers=headers).data)

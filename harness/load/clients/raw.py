@@ -2,17 +2,18 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import orjson
 
 from harness.clients import Connection as Endpoint
+from harness.errors import UsageError
 from harness.load.clients import body_of, secret_of
 from harness.load.connection import Connection, Origin, UnreachableError
 from harness.load.received import Due, End, Received, Taken
-from harness.scenario import PATHS, Mode
+from harness.scenario import PATHS, Mode, Operation
 
 NAME = "raw"
 
@@ -24,6 +25,7 @@ class RawClient:
     endpoint: Endpoint
     origin: Origin
     secret: re.Pattern[bytes] | None
+    fronts: Mapping[Operation, str]
     connection: Connection | None = field(default=None, init=False)
 
     def perform(self, due: Due, mode: Mode) -> Taken:
@@ -54,15 +56,27 @@ class RawClient:
         return self.connection
 
     def _message(self, due: Due, body: bytes) -> bytes:
-        _, _, rest = self.endpoint.base_url.partition("://")
-        host, slash, path = rest.partition("/")
-        head = (
-            f"POST {slash}{path}{PATHS[due.request.operation]} HTTP/1.1\r\nHost: {host}\r\n"
-            f"Authorization: Bearer {self.endpoint.key}\r\nContent-Type: application/json\r\n"
-            f"Accept-Encoding: identity\r\nUser-Agent: likewise\r\nX-Client-Request-Id: {due.ordinal}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
+        front = self.fronts[due.request.operation]
+        head = f"{front}X-Client-Request-Id: {due.ordinal}\r\nContent-Length: {len(body)}\r\n\r\n"
         return head.encode() + body
+
+
+def _front(endpoint: Endpoint, origin: Origin, path: str) -> str:
+    """The head of each request for a path, as far as it is always the same."""
+    url = endpoint.url(path)
+    host, slash, rest = url.partition("://")[2].partition("/")
+    is_absolute = origin.proxy is not None and not origin.has_tunnel
+    headers = {
+        "host": host,
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": "likewise",
+        **endpoint.auth_headers,
+    }
+    own = {name.lower(): value for name, value in endpoint.way.headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, **own}.items())
+    target = url if is_absolute else f"{slash}{rest}"
+    return f"POST {target} HTTP/1.1\r\n{lines}{origin.proxy_headers if is_absolute else ''}"
 
 
 def _has_lost_race(received: Received) -> bool:
@@ -76,4 +90,11 @@ def _has_lost_race(received: Received) -> bool:
 
 def opened(endpoint: Endpoint) -> Callable[[], RawClient]:
     """What makes a client for each user; they share what was looked up of the endpoint."""
-    return partial(RawClient, endpoint, Origin.of(endpoint.base_url), secret_of(endpoint))
+    origin = Origin.of(endpoint.base_url, endpoint.way)
+    if origin.proxy is not None and origin.proxy.scheme == "https":
+        raise UsageError(
+            "The raw client of a load run speaks no TLS to a proxy.",
+            "Name the proxy by http://, or ask by --clients openai or langchain.",
+        )
+    fronts = {operation: _front(endpoint, origin, path) for operation, path in PATHS.items()}
+    return partial(RawClient, endpoint, origin, secret_of(endpoint), fronts)
