@@ -31,6 +31,7 @@ from harness.endpoint.refusal import Refusal
 from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
 from harness.endpoint.stamp import Stamp
+from harness.endpoint.status_line import Protocol
 
 LARGEST_BODY_BYTES = 26_214_400
 _CLIENT_ID_LENGTH = 512
@@ -257,7 +258,7 @@ def _server(settings: Settings, records: Log | None) -> uvicorn.Server:
     config = uvicorn.Config(
         App(settings, records),
         loop="asyncio",  # its transports write at once, so that one write is one segment and its time is true
-        http="h11",
+        http=Protocol,
         backlog=QUEUE,
         ws="none",
         lifespan="off",
