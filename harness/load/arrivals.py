@@ -191,7 +191,7 @@ def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> 
     match schedule:
         case OpenLoop():
             due = _stretched(_unit_arrivals(schedule, random.Random(seed)), schedule.pieces)  # noqa: S311  # repeatable, not secret
-            # Within a ramp, and where pieces meet, rounding may put a time a last place before the one before it.
+            # In a ramp, and where pieces meet, rounding may put a time one last place before its predecessor.
             for ordinal, due_s in enumerate(accumulate(due, max)):
                 if due_s >= duration_s:
                     return
