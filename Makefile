@@ -30,7 +30,7 @@ test: $(VENV)/installed  ## test the harness, and run the suites on the referenc
 	$(BIN)/python -m pytest --quiet suites --target reference-dashscope
 
 # What it finds becomes an @example of the test, so that `make test` has it from then on.
-fuzz: $(VENV)/installed  ## test the properties on examples that are new each time, about half an hour
+fuzz: $(VENV)/installed  ## test the properties on more examples, which are new each time
 	$(BIN)/python -m pytest --quiet --numprocesses 2 -m hypothesis --hypothesis-profile fuzz
 
 lint: $(VENV)/installed  ## format, lint and type check

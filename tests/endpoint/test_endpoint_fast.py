@@ -91,7 +91,7 @@ def test_no_answer_ends_before_the_log_says_so(
 
 def test_the_log_says_nothing_of_tokens_that_nobody_was_there_for(tmp_path: Path) -> None:
     log = tmp_path / "sent.jsonl"
-    with running(FastSettings(tokens=20, first_token_ms=5, inter_token_ms=20, log=log)) as base_url:
+    with running(FastSettings(tokens=20, first_token_ms=5, inter_token_ms=50, log=log)) as base_url:
         connection = http.client.HTTPConnection(base_url.split("/")[2], timeout=10)
         connection.request("POST", "/v1/chat/completions", orjson.dumps(_STREAM))
         response = connection.getresponse()

@@ -110,7 +110,7 @@ def test_latency_delays_the_first_token_and_the_ones_after_it(tmp_path):
 
 def test_a_client_that_leaves_does_no_harm(tmp_path):
     log = tmp_path / "log.jsonl"
-    with running(Settings(latency=Latency(inter_token_ms=20), log=log)) as address:
+    with running(Settings(latency=Latency(inter_token_ms=200), log=log)) as address:
         headers = {"authorization": f"Bearer {address.key}"}
         url = f"{address.base_url}/chat/completions"
         with (
