@@ -10,8 +10,9 @@ With a log it writes one JSON line per request:
     {"client_request_id": …, "connection": …, "received_ns": …, "sent_ns": [head, token, …], "ended_ns": …}
 
 Times are nanoseconds of `time.monotonic_ns`, taken before the write, so that no arrival can be earlier.
-`client_request_id` is what the request's X-Client-Request-Id says, or its X-Request-Id. How many streams and
-connections there were at a time follows from the lines.
+`ended_ns` is the last write's time, or when the client was found gone. `client_request_id` is what the
+request's X-Client-Request-Id says, or its X-Request-Id. How many streams and connections there were at a time
+follows from the lines.
 """
 
 import asyncio
@@ -254,7 +255,9 @@ class _Connection(asyncio.Protocol):
         return False
 
     def _end(self, sending: _Sending) -> None:
-        answer, ended_ns = sending.answer, time.monotonic_ns()
+        answer = sending.answer
+        is_over = not answer.tail and self._fd >= 0
+        ended_ns = sending.sent_ns[-1] if is_over else time.monotonic_ns()
         if answer.tail:
             self._write(answer.tail)
         if answer.has_to_reset and self._fd >= 0:

@@ -1,16 +1,17 @@
-"""The log of true send times, which says when each write really left, whatever a client believes it measured.
+"""The log of true send times, which says when each write went out, whatever a client believes it measured.
 
 One JSON line per request:
 
     {"request_id": …, "path": …, "received_ns": …, "writes": [[kind, sent_ns, size_bytes], …], "ended_ns": …}
 
 All times are nanoseconds of `time.monotonic_ns`, which the processes of one machine share. `sent_ns` is taken
-as soon as the transport has taken the bytes; `size_bytes` counts the body's bytes in that write, so that it
-is 0 for the head.
+before the write, so that no arrival can be earlier; `size_bytes` counts the body's bytes in that write, so
+that it is 0 for the head. `ended_ns` is the last write's time, or when the client was found gone.
 """
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ class Sent:
     received_ns: int
     writes: list[tuple[str, int, int]] = field(default_factory=list)
     ended_ns: int = 0
+
+    def write(self, kind: str, size_bytes: int) -> None:
+        """Note a write that is about to go out."""
+        self.ended_ns = time.monotonic_ns()
+        self.writes.append((kind, self.ended_ns, size_bytes))
 
 
 Log = queue.SimpleQueue[Sent | None]

@@ -1,7 +1,7 @@
 """The reference endpoint as a server: routing, keys and bodies in, writes out, at their time.
 
 This is the one place with effects. What is answered is decided by pure functions of the request; here the
-answer becomes bytes, the pauses are waited for, and the log is told when each write has really left.
+answer becomes bytes, the pauses are waited for, and the log is told when each write goes out.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from harness.endpoint.refusal import Refusal
 from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
 from harness.endpoint.stamp import Stamp
+from harness.endpoint.status_line import Protocol
 
 LARGEST_BODY_BYTES = 26_214_400
 _CLIENT_ID_LENGTH = 512
@@ -92,7 +93,6 @@ class App:
         try:
             await _write(wire, sent, request.receive, send)
         finally:
-            sent.ended_ns = time.monotonic_ns()
             if self._log is not None:
                 self._log.put(sent)
 
@@ -203,14 +203,16 @@ async def _write(wire: Wire, sent: Sent, receive: Receive, send: Send) -> None:
             due_ns += write.pause_ms * 1e6
             await asyncio.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
             if gone.done():
+                sent.ended_ns = time.monotonic_ns()
                 return
             if i == 0:
+                sent.write(Kind.HEAD, 0)
                 await send(start)
-                sent.writes.append((Kind.HEAD, time.monotonic_ns(), 0))
             more = i + 1 < len(wire.writes) or wire.is_cut
+            sent.write(write.kind, len(write.data))
             await send({"type": "http.response.body", "body": write.data, "more_body": more})
-            sent.writes.append((write.kind, time.monotonic_ns(), len(write.data)))
         if not wire.writes:
+            sent.write(Kind.HEAD, 0)
             await send(start)
             await send({"type": "http.response.body", "body": b"", "more_body": wire.is_cut})
     finally:
@@ -257,7 +259,7 @@ def _server(settings: Settings, records: Log | None) -> uvicorn.Server:
     config = uvicorn.Config(
         App(settings, records),
         loop="asyncio",  # its transports write at once, so that one write is one segment and its time is true
-        http="h11",
+        http=Protocol,
         backlog=QUEUE,
         ws="none",
         lifespan="off",

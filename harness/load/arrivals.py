@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Literal, TypeAlias, assert_never
 
@@ -191,7 +191,8 @@ def arrivals(schedule: OpenLoop | TraceReplay, seed: int, duration_s: float) -> 
     match schedule:
         case OpenLoop():
             due = _stretched(_unit_arrivals(schedule, random.Random(seed)), schedule.pieces)  # noqa: S311  # repeatable, not secret
-            for ordinal, due_s in enumerate(due):
+            # In a ramp, and where pieces meet, rounding may put a time one last place before its predecessor.
+            for ordinal, due_s in enumerate(accumulate(due, max)):
                 if due_s >= duration_s:
                     return
                 yield Arrival(ordinal, due_s)

@@ -2,6 +2,7 @@
 
 import http.client
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,29 +74,45 @@ def test_the_log_says_when_each_token_went(tmp_path: Path) -> None:
     assert line["sent_ns"][3] - line["received_ns"] >= 49_500_000
 
 
+@pytest.mark.parametrize("body", [_BODY, _STREAM], ids=["plain", "stream"])
+@pytest.mark.parametrize("is_one_write", [False, True])
+def test_no_answer_ends_before_the_log_says_so(
+    tmp_path: Path, body: dict[str, Any], *, is_one_write: bool
+) -> None:
+    log = tmp_path / "sent.jsonl"
+    received_ns = []
+    with running(FastSettings(tokens=3, is_one_write=is_one_write, log=log)) as base_url:
+        for _ in range(200):
+            _post(base_url, body)
+            received_ns.append(time.monotonic_ns())
+    lines = [orjson.loads(line) for line in log.read_bytes().splitlines()]
+    assert all(line["ended_ns"] <= at_ns for line, at_ns in zip(lines, received_ns, strict=True))
+
+
 def test_the_log_says_nothing_of_tokens_that_nobody_was_there_for(tmp_path: Path) -> None:
     log = tmp_path / "sent.jsonl"
-    with running(FastSettings(tokens=20, first_token_ms=5, inter_token_ms=20, log=log)) as base_url:
+    with running(FastSettings(tokens=20, first_token_ms=5, inter_token_ms=50, log=log)) as base_url:
         connection = http.client.HTTPConnection(base_url.split("/")[2], timeout=10)
         connection.request("POST", "/v1/chat/completions", orjson.dumps(_STREAM))
         response = connection.getresponse()
         response.read1(1)
         response.close()
         connection.close()
-        time.sleep(1)
-    (line,) = map(orjson.loads, log.read_bytes().splitlines())
-    assert len(line["sent_ns"]) < 21
+        # when a whole answer to somebody else has ended, what was due before it has been dealt with
+        _post(base_url, _STREAM)
+    left, whole = map(orjson.loads, log.read_bytes().splitlines())
+    assert len(left["sent_ns"]) < len(whole["sent_ns"]) == 21
 
 
 def test_a_freeze_holds_everything(tmp_path: Path) -> None:
     log = tmp_path / "sent.jsonl"
     with running(FastSettings(tokens=1, freeze_at_s=0.1, freeze_s=0.5, log=log)) as base_url:
-        _post(base_url, _STREAM)
-        _post(base_url, _STREAM)
-        time.sleep(0.2)
-        began = time.monotonic()
-        _post(base_url, _STREAM)
-        assert time.monotonic() - began > 0.3
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            _post(base_url, _STREAM)
+    lines = [orjson.loads(line) for line in log.read_bytes().splitlines()]
+    times = [at_ns for line in lines for at_ns in (line["received_ns"], *line["sent_ns"])]
+    assert max(later - earlier for earlier, later in pairwise(times)) >= 500_000_000
 
 
 def test_only_each_nth_request_fails() -> None:

@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import TraceError, UsageError
@@ -47,6 +47,9 @@ def test_the_workers_parts_merge_into_exactly_the_schedule(
 
 
 @given(_open_loops, st.integers(0, 2**32))
+@example(
+    OpenLoop("gamma", (Piece(3.7774488584369035, 12.122989210228917, 2.9222009267836775),), 6.34375), 11481
+)
 def test_due_times_never_go_back_and_stay_within_the_run(schedule: OpenLoop, seed: int) -> None:
     due = [arrival.due_s for arrival in arrivals(schedule, seed, 6.0)]
     assert all(earlier <= later for earlier, later in pairwise(due))

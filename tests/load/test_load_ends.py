@@ -197,14 +197,15 @@ def test_a_curve_that_was_killed_has_the_levels_that_had_ended(
 ) -> None:
     folder = tmp_path / "run"
     child = start_load(fast, folder, "--arrivals", "users:1", "--duration", "0.7", *asked)
-    wait_for(lambda: (folder / "load.json").exists() and len(told(folder)["curve"]["steps"]) == 2)
+    wait_for(lambda: (folder / "load.json").exists() and len(told(folder)["curve"]["steps"]) >= 2)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
-    curve = told(folder)["curve"]
-    assert [step["level"] for step in curve["steps"]] == [1, 2]
+    # a third may have ended before the kill
+    levels = [step["level"] for step in told(folder)["curve"]["steps"]]
+    assert levels[:2] == [1, 2]
     summary = _reported(folder)
     assert "This run was killed: of its levels, those stand here that had ended." in summary
-    assert all(f"| {level} |" in summary for level in ("1 user", "2 users"))
+    assert all(f"| {level:g} user{'s' * (level > 1)} |" in summary for level in levels)
     assert summary.count("requests that had ended") == 0
     if asked[0] == "--find-max":
         assert "The search was cut short: " in summary

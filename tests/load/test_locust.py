@@ -49,26 +49,27 @@ def test_first_tokens_show_under_clear_names(fast: str, tmp_path: Path) -> None:
 
 
 def test_a_single_request_has_its_figures(tmp_path: Path) -> None:
-    with running(FastSettings(tokens=2, first_token_ms=4_000)) as base_url:
-        options = (
-            "--users",
-            "1",
-            "--run-time",
-            "6",
-            "--host",
-            base_url,
-            "--model",
-            "standin-fast",
-            "OpenAIUser",
-        )
-        _, out, err = ended(start(*options, cwd=tmp_path, command=_LOCUST))
-    assert re.search(r"openai ttft_ms: p50 4,0\d\d", out)
-    assert "HTTP Request:" not in err
+    told = tmp_path / "told"
+    with running(FastSettings(tokens=2, first_token_ms=4_000)) as base_url, told.open("w") as err:
+        target = ("--host", base_url, "--model", "standin-fast")
+        options = ("--users", "1", "--run-time", "100", *target, "OpenAIUser")
+        locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
+        wait_for(lambda: re.search(r"openai +chat TTFT +[1-9]", told.read_text()))
+        locust.send_signal(signal.SIGTERM)
+        _, out, _ = ended(locust)
+    found = re.search(r"openai ttft_ms: p50 ([\d,]+)", out)
+    assert found, out
+    assert int(found[1].replace(",", "")) >= 4_000
+    assert "HTTP Request:" not in told.read_text()
 
 
 def test_a_key_that_is_refused_is_told_with_what_to_do(tmp_path: Path) -> None:
-    with reference.running() as address:
-        options = ("--users", "1", "--run-time", "2", "--host", address.base_url, "--model", "m", "RawUser")
-        _, out, _ = ended(start(*options, cwd=tmp_path, command=_LOCUST))
+    told = tmp_path / "told"
+    with reference.running() as address, told.open("w") as err:
+        options = ("--users", "1", "--run-time", "100", "--host", address.base_url, "--model", "m", "RawUser")
+        locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
+        wait_for(lambda: re.search(r"raw +chat total +[1-9]\d* +[1-9]\d*\(100", told.read_text()))
+        locust.send_signal(signal.SIGTERM)
+        _, out, _ = ended(locust)
     assert re.search(r"raw: none of [\d,]+ requests succeeded. http error: HTTP 401", out)
     assert "--api-key-env" in out

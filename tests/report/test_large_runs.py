@@ -74,7 +74,11 @@ def test_a_run_is_read_some_verdicts_at_a_time(tmp_path: Path, monkeypatch: pyte
     """Wherever the pieces end, and never as a whole."""
     told = many(20)
     save(told, tmp_path)
-    monkeypatch.delattr(Path, "read_bytes")
+
+    def refuse(path: Path) -> bytes:
+        raise AssertionError(f"{path} is read as a whole")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     for size_bytes in range(1, 1_000, 7):
         monkeypatch.setattr("harness.run._VERDICTS_BYTES", size_bytes)
         assert load(tmp_path) == told

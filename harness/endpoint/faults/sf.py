@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from harness.endpoint import coding
 from harness.endpoint.answer import Answer, Kind, Piece, Wire, Write, plain
 from harness.endpoint.departure import (
     answers,
@@ -701,9 +702,7 @@ def content_length_too_long(wire: Wire) -> Wire:
 )
 def gzip_unlabelled(body: bytes) -> bytes:
     """The stream is compressed, and no header says so."""
-    import gzip
-
-    return gzip.compress(body, mtime=0)
+    return b"".join(coding.gzipped([body]))
 
 
 @fault(

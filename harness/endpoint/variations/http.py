@@ -1,9 +1,8 @@
 """Other ways to send the same bytes over HTTP."""
 
-import gzip
-import zlib
 from dataclasses import replace
 
+from harness.endpoint import coding
 from harness.endpoint.answer import Wire
 from harness.endpoint.departure import (
     any_wire,
@@ -23,11 +22,9 @@ def compressed(wire: Wire) -> Wire:
     if not wire.writes or wire.status == 204:
         return wire
     coded = with_header(wire, "content-encoding", "gzip")
+    packed = coding.gzipped([write.data for write in wire.writes])
     if not is_event_stream(wire):
-        return with_body(coded, gzip.compress(b"".join(write.data for write in wire.writes), mtime=0))
-    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
-    packed = [packer.compress(write.data) + packer.flush(zlib.Z_SYNC_FLUSH) for write in wire.writes]
-    packed[-1] += packer.flush()
+        return with_body(coded, b"".join(packed))
     writes = (replace(write, data=data) for write, data in zip(wire.writes, packed, strict=True))
     return replace(coded, writes=tuple(writes))
 
@@ -37,7 +34,7 @@ def deflated(wire: Wire) -> Wire:
     """Plain answers are compressed by deflate."""
     if is_event_stream(wire) or not wire.writes:
         return wire
-    packed = zlib.compress(b"".join(write.data for write in wire.writes))
+    packed = coding.deflated(b"".join(write.data for write in wire.writes))
     return with_body(with_header(wire, "content-encoding", "deflate"), packed)
 
 
