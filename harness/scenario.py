@@ -117,6 +117,22 @@ class FollowUp:
 
 AnyAsk: TypeAlias = Ask | FollowUp | Http
 
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with a bad request, and what of its refusal can be judged.
+
+    `kind` is what it would mean to answer: `unanswerable` can only be answered as something else, a `value`
+    is ruled out by OpenAI's document, a `combination` is one that OpenAI refuses, `unknown` is a parameter
+    that there is not. `named` are the words of which a refusal needs one, so that somebody finds the mistake;
+    empty where there is nothing to find. `code` is OpenAI's error code, where programs branch on it.
+    """
+
+    kind: Literal["unanswerable", "value", "combination", "unknown"] = "unanswerable"
+    named: tuple[str, ...] = ()
+    code: str = ""
+
+
 _BY_A_MODEL: tuple[Operation, ...] = ("chat", "completions", "responses")
 
 
@@ -125,6 +141,7 @@ class Scenario:
     """What is asked, and what a right endpoint makes of it.
 
     `refused_with` holds the HTTP statuses with which OpenAI refuses such a request; empty where it answers.
+    `mistake` says what is wrong with a request that is refused.
     `needs` names the capabilities that a target must claim. `clients` is empty when every client can ask it.
     `is_quick_start` marks the calls of the founding promise, without which nothing is judged. `is_first`
     marks the first question of a run, by whose answer the others are fitted. `is_cut` says that its cap is
@@ -136,6 +153,7 @@ class Scenario:
     sentence: str
     ask: AnyAsk
     refused_with: tuple[int, ...] = ()
+    mistake: Mistake = Mistake()
     needs: frozenset[str] = frozenset()
     modes: tuple[Mode, ...] = BOTH_MODES
     clients: frozenset[str] = frozenset()

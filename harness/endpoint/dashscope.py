@@ -39,8 +39,9 @@ def _tool_choice(value: Json, path: str) -> None:
 
 
 def _stop(value: Json, path: str) -> None:
-    """A string, strings, token ids, or arrays of token ids, and no mixture."""
+    """A string, or up to four strings, token ids, or arrays of token ids, and no mixture."""
     if isinstance(value, list) and value:
+        array(shape.anything, of="strings", maximum=4)(value, path)
         kinds = {type(item) for item in value}
         if len(kinds) > 1 or not kinds <= {str, int, list}:
             raise shape.wrong_type(path, "an array of strings or an array of token ids", value)
@@ -76,6 +77,7 @@ CHAT = Fields(
         "repetition_penalty": nullable(shape.decimal(0, 100, is_open_below=True)),
         "logprobs": nullable(shape.boolean),
         "top_logprobs": nullable(shape.integer(0, 5)),
+        "logit_bias": nullable(requests.logit_bias),
         "seed": nullable(shape.integer(0, 2**63 - 1)),
         "response_format": nullable(requests.response_format),
         "stop": nullable(_stop),
@@ -98,8 +100,9 @@ def check_chat(body: JsonObject) -> JsonObject:
     messages.check_conversation(cast("list[Json]", body["messages"]))
     if body.get("n", 1) != 1 and body.get("tools"):
         raise Refusal("Range of n should be [1, 1] when tools are given", param="n")
-    if "tools" in body:
-        requests.check_choice(body)
+    requests.check_tools_given(body, "tool_choice")
+    requests.check_choice(body)
+    requests.check_logprobs(body)
     requests.check_json_word(body)
     if body.get("enable_thinking"):
         _check_thinking(body)

@@ -130,6 +130,8 @@ def check_conversation(messages: Sequence[Json]) -> None:
     caller = -1
     for i, said in enumerate(cast("Sequence[JsonObject]", messages)):
         if said.get("content") is None and not _may_be_null(said):
+            if "content" not in said:
+                raise shape.missing(f"messages[{i}].content")
             raise Refusal(
                 "Invalid value for 'content': expected a string, got null.", param=f"messages.[{i}].content"
             )

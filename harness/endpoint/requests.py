@@ -217,20 +217,13 @@ def check_chat(body: JsonObject) -> JsonObject:
     CHAT(body, "")
     check_conversation(cast("list[Json]", body["messages"]))
     for param in ("tool_choice", "parallel_tool_calls"):
-        if param in body and "tools" not in body:
-            raise Refusal(
-                f"Invalid value for '{param}': '{param}' is only allowed when 'tools' are specified.",
-                param=param,
-            )
+        check_tools_given(body, param)
     check_choice(body)
     if body.get("stream_options") is not None and not body.get("stream"):
         raise Refusal(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
-    if body.get("top_logprobs") is not None and not body.get("logprobs"):
-        raise Refusal(
-            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs"
-        )
+    check_logprobs(body)
     if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
         raise Refusal(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
@@ -246,6 +239,22 @@ def check_present(body: JsonObject) -> None:
         raise Refusal("you must provide a model parameter")
     if "messages" not in body:
         raise shape.missing("messages")
+
+
+def check_tools_given(body: JsonObject, param: str) -> None:
+    """What says how to call tools comes with tools."""
+    if param in body and "tools" not in body:
+        raise Refusal(
+            f"Invalid value for '{param}': '{param}' is only allowed when 'tools' are specified.", param=param
+        )
+
+
+def check_logprobs(body: JsonObject) -> None:
+    """Alternatives are wanted of log probabilities that are wanted."""
+    if body.get("top_logprobs") is not None and not body.get("logprobs"):
+        raise Refusal(
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs"
+        )
 
 
 def check_choice(body: JsonObject) -> None:

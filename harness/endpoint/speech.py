@@ -1,9 +1,9 @@
 """What the stand-in says in words: it follows plain instructions, and otherwise says something plain.
 
 It knows the instructions that conformance suites give to real models as well, in English and Chinese:
-repeat a text, count, remember what was said, obey a word rule of the system message, name an image's
-colour, report tool results, write something long. Every function here is pure: the same conversation, seed
-and choice index give the same words.
+repeat a text, count, recite the alphabet, remember what was said, obey a word rule of the system message,
+name an image's colour, report tool results, write something long. Every function here is pure: the same
+conversation, seed and choice index give the same words.
 """
 
 import hashlib
@@ -151,6 +151,19 @@ def _separator(prompt: str) -> str:
     if re.search(r"without (?:any )?(?:spaces?|separat)", prompt, re.IGNORECASE):
         return ""
     return ", " if re.search(r"comma|逗号", prompt, re.IGNORECASE) else " "
+
+
+_ALPHABET = re.compile(
+    r"\b(?:write|recite|list|say|give)\b[^.\n]{0,20}\balphabet\b|\balphabet\b[^\n]*: a b$", re.I
+)
+
+
+def _letters(ask: Ask) -> str:
+    """The alphabet, or the rest of one that was begun as far as `a b`."""
+    if not _ALPHABET.search(ask.prompt):
+        return ""
+    letters = " ".join("abcdefghijklmnopqrstuvwxyz")
+    return letters.removeprefix("a b") if ask.prompt.endswith(": a b") else letters
 
 
 # --- who it is, and what it was told ---
@@ -314,6 +327,7 @@ _INSTRUCTIONS: tuple[Callable[[Ask], str], ...] = (
     _picture,
     lambda ask: echo(ask.prompt),
     _counting,
+    _letters,
     _identity,
     _memory,
 )

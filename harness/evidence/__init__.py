@@ -97,6 +97,15 @@ class Observation:
         says_why = isinstance(error, dict) and isinstance(error.get("message"), str)
         return says_why and response.status in {400, 403, 415, 422}
 
+    @property
+    def ran_out(self) -> bool:
+        """Whether it is refused because its cap was used up before anything was said.
+
+        OpenAI's reasoning models answer so at times, instead of with an empty text that ends with `length`.
+        """
+        response = self.exchange.response
+        return response is not None and response.status == 400 and b"limit was reached" in response.body
+
     @cached_property
     def asked(self) -> Mapping[str, Json]:
         """The JSON body that the client sent; empty when it sent none."""

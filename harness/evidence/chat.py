@@ -203,6 +203,11 @@ class AnswerChoice:
     finish_reason: Json
     calls: tuple[ToolCall, ...]
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the cap, or the context, ended it: what is not in it proves nothing."""
+        return self.finish_reason == "length"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -215,6 +220,11 @@ class Answer:
     usage: Object | None
     id: Json
     model: Json
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether any of its choices is cut."""
+        return any(choice.is_cut for choice in self.choices)
 
     @staticmethod
     def applies(scenario: Scenario) -> bool:
@@ -254,6 +264,17 @@ class Answer:
         first = stream.chunks[0].body if stream.chunks else {}
         usage = usages[-1] if usages else None
         return cls(stream.observation, choices, usage, first.get("id"), first.get("model"))
+
+
+def visible_tokens(answer: Answer) -> int | None:
+    """The completion tokens without those of reasoning; None where the usage does not tell them apart."""
+    usage, parts = answer.usage or {}, Parts.of(answer.observation)
+    done, details = usage.get("completion_tokens"), _object(usage.get("completion_tokens_details")) or {}
+    reasoning = details.get("reasoning_tokens")
+    if isinstance(done, int) and isinstance(reasoning, int):
+        return done - reasoning
+    is_shown = any(part.said.get(key) for part in parts for key in ("reasoning_content", "reasoning"))
+    return done if isinstance(done, int) and not is_shown else None
 
 
 def raise_if_ended_at_once(answer: Answer) -> None:

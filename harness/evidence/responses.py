@@ -170,6 +170,11 @@ class ResponseAnswer:
         return cls(observation, last.part("response"), "/response", last.number)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether its cap, or a filter, ended it: what is not in it proves nothing."""
+        return self.response.get("status") == "incomplete"
+
+    @property
     def items(self) -> tuple[tuple[str, Object], ...]:
         """JSON pointer and object of each output item."""
         return tuple(objects(self.response.get("output"), f"{self.pointer}/output"))

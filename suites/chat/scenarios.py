@@ -68,4 +68,5 @@ capped = Scenario(
         stream_params={"stream_options": {"include_usage": True}},
     ),
     needs=frozenset({"max-tokens"}),
+    is_cut=True,
 )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 
-from harness.evidence import Object, joined, shown
+from harness.evidence import NotJudgedError, Object, joined, shown
 from harness.evidence.chat import Answer, ChunkStream, Completion, Pair, raise_if_ended_at_once
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
@@ -222,11 +222,20 @@ def an_answer_cut_by_its_cap_says_so(completion: Completion) -> Violations:
     if isinstance(usage, Mapping) and usage.get("completion_tokens") == cap:
         for pointer, choice in completion.choices:
             if choice.get("finish_reason") != "length":
+                if not _is_unfinished(choice.get("message")):
+                    raise NotJudgedError("the answer may have ended by itself at its cap")
                 yield Violation(
                     received=shown(choice.get("finish_reason")),
                     expected='"length"',
                     pointer=f"{pointer}/finish_reason",
                 )
+
+
+def _is_unfinished(message: object) -> bool:
+    """Whether a message is a part of the count to 100 that was asked for."""
+    text = message.get("content") if isinstance(message, dict) else None
+    numbers = re.findall(r"\d+", text or "")
+    return bool(re.fullmatch(r"[\s\d,.]*", text or "")) and numbers[-1:] != ["100"]
 
 
 @rule(

@@ -25,6 +25,8 @@ _EXCEPTIONS = {
 
 _BY_DESIGN = ("openai.LengthFinishReasonError", "openai.ContentFilterFinishReasonError")
 """What the SDK's `parse` raises where the finish reason on the wire says that the document is not whole."""
+_INCOMPLETE = b"response.incomplete"
+"""The end of a cut response, at which the SDK's helper for streams raises that it was not completed."""
 
 
 def _is_answered(scenario: Scenario) -> bool:
@@ -43,8 +45,15 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
         raise NotJudgedError(
             "the cap or a filter cut the document, for which the SDK's helper raises by design"
         )
+    if raised is not None and "response.completed" in raised.message and _INCOMPLETE in _body(observation):
+        raise NotJudgedError("the cap cut the response, for which the SDK's helper raises by design")
     if raised is not None and 200 <= observation.response.status < 300:
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an answer")
+
+
+def _body(observation: Observation) -> bytes:
+    response = observation.exchange.response
+    return b"" if response is None else response.body
 
 
 @rule(

@@ -4,6 +4,7 @@ from harness.scenario import BOTH_MODES, PLAIN_ONLY, Ask, Mode, Scenario
 from harness.wire.exchange import Json
 
 _COUNT = "Count from 1 to 100, separated by spaces, in digits, nothing else."
+_ALPHABET = "The alphabet in lower case, with spaces between the letters: a b"
 _SENTENCE = "The cat sat on the"
 _RAW = frozenset({"raw"})
 
@@ -48,13 +49,17 @@ prompts = _completion(
 
 two_choices = _completion("completion-n", "Two choices.", "n", prompt=_COUNT, max_tokens=6, n=2)
 
+cap_one = _completion(
+    "completion-cap-one", "A long answer, of which one token is allowed.", prompt=_COUNT, max_tokens=1
+)
+
 stopped = _completion(
     "completion-stop",
-    "Counting, with a stop sequence on the way.",
+    "The alphabet, with a letter on the way, which almost every text has, as stop sequence.",
     "stop",
-    prompt=_COUNT,
+    prompt=_ALPHABET,
     max_tokens=24,
-    stop=[" 5"],
+    stop=["e"],
 )
 
 with_logprobs = _completion(

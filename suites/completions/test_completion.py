@@ -1,14 +1,17 @@
 """A legacy completion: its shape, its choices, its text, whichever way it comes."""
 
+import re
 from collections.abc import Callable
 
-from harness.evidence import joined, shown
+from harness.evidence import NotJudgedError, joined, shown
 from harness.evidence.completions import TextAnswer, TextCompletion, TextPair
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
 
 _SOURCE = "OpenAI API reference, completions/create (legacy)"
+_CHARACTERS_OF_A_TOKEN = 16
+"""More than tokens have on average in any language: what is longer was not capped."""
 
 
 def _asks(name: str) -> Callable[[Scenario], bool]:
@@ -100,8 +103,16 @@ def completions_are_numbered_from_zero(answer: TextAnswer) -> Violations:
     answers=("co-max-tokens-0",),
 )
 def no_completion_is_longer_than_its_cap(answer: TextAnswer) -> Violations:
-    """The choices together have no more tokens than max_tokens for each."""
+    """No choice is longer than max_tokens allows, and all together have no more tokens."""
     cap, done = answer.observation.asked.get("max_tokens"), answer.usage.get("completion_tokens")
+    if "echo" not in answer.observation.asked and isinstance(cap, int):
+        for place, choice in enumerate(answer.choices):
+            if len(choice.text) > _CHARACTERS_OF_A_TOKEN * cap:
+                yield Violation(
+                    received=f"{len(choice.text)} characters",
+                    expected=f"at most {cap} tokens",
+                    pointer=_place(answer, place, "text"),
+                )
     if isinstance(cap, int) and isinstance(done, int) and done > cap * answer.choice_count:
         yield Violation(
             received=f"{done} tokens",
@@ -122,11 +133,18 @@ def a_completion_cut_by_its_cap_says_so(answer: TextAnswer) -> Violations:
     if answer.usage.get("completion_tokens") == answer.observation.asked.get("max_tokens"):
         for place, choice in enumerate(answer.choices):
             if choice.finish_reason != "length":
+                if not _is_unfinished(choice.text):
+                    raise NotJudgedError("the text may have ended by itself at its cap")
                 yield Violation(
                     received=shown(choice.finish_reason),
                     expected='"length"',
                     pointer=_place(answer, place, "finish_reason"),
                 )
+
+
+def _is_unfinished(text: str) -> bool:
+    """Whether a text is a part of the count to 100 that was asked for."""
+    return bool(re.fullmatch(r"[\s\d,.]*", text)) and re.findall(r"\d+", text)[-1:] != ["100"]
 
 
 @rule(
@@ -140,14 +158,23 @@ def a_completion_cut_by_its_cap_says_so(answer: TextAnswer) -> Violations:
 def no_completion_has_a_stop_sequence(answer: TextAnswer) -> Violations:
     """The text ends before a stop sequence and does not contain it."""
     asked = answer.observation.asked.get("stop")
+    stops = [stop for stop in (asked if isinstance(asked, list) else [asked]) if isinstance(stop, str)]
+    if not any(_is_at_stop(choice.text, stop) for choice in answer.choices for stop in stops):
+        raise NotJudgedError(f"the model did not come to the stop sequence: {shown(answer.text)}")
     for place, choice in enumerate(answer.choices):
-        for stop in asked if isinstance(asked, list) else [asked]:
-            if isinstance(stop, str) and stop in choice.text:
+        for stop in stops:
+            if stop in choice.text:
                 yield Violation(
                     received=shown(choice.text),
                     expected=f"a text that ends before {shown(stop)}",
                     pointer=_place(answer, place, "text"),
                 )
+
+
+def _is_at_stop(text: str, stop: str) -> bool:
+    """Whether a text has the letter that stops it, or comes to the one before it in the alphabet."""
+    letters = re.findall(r"[a-z]", text.lower())
+    return stop in text or (bool(letters) and ord(letters[-1]) + 1 == ord(stop[0]))
 
 
 @rule(
@@ -268,5 +295,7 @@ def both_modes_finish_a_cut_completion_alike(pair: TextPair) -> Violations:
     plain, streamed = (
         [one.finish_reason for one in answer.choices] for answer in (pair.plain, pair.streamed)
     )
+    if {*plain, *streamed} == {"stop", "length"} and pair.plain.text != pair.streamed.text:
+        raise NotJudgedError("the model said something else, and of another length")
     if plain != streamed:
         yield Violation(received=f"{joined(streamed)} streamed", expected=f"{joined(plain)}, as plain")

@@ -1,41 +1,12 @@
 """What a refusal says: an error object that clients understand and that names the mistake."""
 
 import re
-from collections.abc import Mapping
 
 from harness.evidence import Refusal, shown
 from harness.rule import Level, Violation, Violations, rule
 from harness.schemas import violations
 
 _SOURCE = "OpenAI API reference, error codes"
-
-_CODES: Mapping[str, str] = {
-    "wrong-key": "invalid_api_key",
-    "unknown-model": "model_not_found",
-    "bad-embedding-model": "model_not_found",
-    "bad-model-name": "model_not_found",
-}
-
-_CULPRITS: Mapping[str, str] = {
-    "no-messages": "messages",
-    "bad-missing-messages": "messages",
-    "bad-messages-type": "messages",
-    "bad-missing-model": "model",
-    "unknown-model": "model",
-    "bad-embedding-model": "model",
-    "bad-model-name": "model",
-    "bad-role": "role",
-    "bad-parameter": "likewise_parameter",
-    "bad-temperature": "temperature",
-    "bad-top-p": "top_p",
-    "bad-n": "n",
-    "bad-max-tokens": "max_tokens",
-    "bad-stream-options": "stream_options",
-    "bad-top-logprobs": "top_logprobs",
-    "bad-json-object": "json",
-    "bad-encoding-format": "encoding_format",
-}
-"""The word without which nobody finds the mistake, by scenario."""
 
 _INTERNALS = re.compile(
     r"""Traceback\ \(most\ recent\ call|File\ \\?"[^"]+",\ line\ \d|<class\ '
@@ -111,14 +82,16 @@ def the_message_is_not_empty(refusal: Refusal) -> Violations:
     level="recommended",
     source="recorded refusals of OpenAI: each names the parameter that is to blame",
     breaks="Nobody but the developer, who has to guess which parameter is wrong.",
-    when=lambda scenario: scenario.id in _CULPRITS,
+    when=lambda scenario: bool(scenario.mistake.named),
 )
 def a_refusal_names_the_mistake(refusal: Refusal) -> Violations:
     """The error's message or its param names what is wrong."""
-    culprit = _CULPRITS[refusal.observation.scenario.id]
+    words = refusal.observation.scenario.mistake.named
     said = f"{refusal.error.get('message')} {refusal.error.get('param')}"
-    if not re.search(rf"(?<![^\W_]){culprit}s?(?![^\W_])", said, re.IGNORECASE):
-        yield Violation(received=shown(said), expected=f"the word {culprit}", pointer="/error/message")
+    if not any(re.search(rf"(?<![^\W_]){word}s?(?![^\W_])", said, re.IGNORECASE) for word in words):
+        yield Violation(
+            received=shown(said), expected=f"the word {' or '.join(words)}", pointer="/error/message"
+        )
 
 
 @rule(
@@ -145,11 +118,11 @@ def the_param_is_one_of_the_request(refusal: Refusal) -> Violations:
     source=f"{_SOURCE}: invalid_api_key, model_not_found",
     breaks="Callers that branch on the code treat a wrong key or model as any other error.",
     answers=("er-401-body",),
-    when=lambda scenario: scenario.id in _CODES,
+    when=lambda scenario: bool(scenario.mistake.code),
 )
 def a_refusal_has_openais_code(refusal: Refusal) -> Violations:
     """A wrong key and an unknown model have OpenAI's error codes."""
-    wanted, code = _CODES[refusal.observation.scenario.id], refusal.error.get("code")
+    wanted, code = refusal.observation.scenario.mistake.code, refusal.error.get("code")
     if code != wanted:
         yield Violation(received=shown(code), expected=shown(wanted), pointer="/error/code")
 

@@ -1,6 +1,6 @@
 """That a bad request is refused: with which status, and with nothing that makes a client try again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -10,40 +10,9 @@ from harness.scenario import Scenario
 
 _SOURCE = "OpenAI API reference, error codes"
 
-_VALUES = frozenset(
-    {
-        "bad-missing-model",
-        "bad-role",
-        "bad-temperature",
-        "bad-top-p",
-        "bad-n",
-        "bad-max-tokens",
-        "bad-huge-max-tokens",
-        "bad-tool-choice",
-        "bad-embedding-input",
-        "bad-encoding-format",
-    }
-)
-"""Requests with a value that OpenAI's document rules out, and that a server could answer all the same."""
 
-_COMBINATIONS = frozenset(
-    {
-        "bad-stream-options",
-        "bad-top-logprobs",
-        "bad-json-object",
-        "bad-strict-schema",
-        "bad-tool-result",
-        "bad-request-id",
-    }
-)
-"""Requests whose parts don't go together: who lets them pass does no harm to the answer."""
-
-_UNKNOWN = "bad-parameter"
-
-
-def _is_beyond_answer(scenario: Scenario) -> bool:
-    known = scenario.id in _VALUES or scenario.id in _COMBINATIONS or scenario.id == _UNKNOWN
-    return not scenario.is_answered and not known
+def _is(kind: str) -> Callable[[Scenario], bool]:
+    return lambda scenario: not scenario.is_answered and scenario.mistake.kind == kind
 
 
 def _answered(observation: Observation) -> Violations:
@@ -60,7 +29,7 @@ def _answered(observation: Observation) -> Violations:
     source=f"{_SOURCE}; ddalcu/mlx-serve#257",
     breaks="The caller takes a mistake for an answer: of another model, to another question, for anyone.",
     answers=("er-200-with-error", "er-model-unknown-status", "er-401-accepted", "bm-wrong-model"),
-    when=_is_beyond_answer,
+    when=_is("unanswerable"),
 )
 def a_bad_request_is_refused(observation: Observation) -> Violations:
     """A request that nobody can answer is not answered with success."""
@@ -73,7 +42,7 @@ def a_bad_request_is_refused(observation: Observation) -> Violations:
     source=f"{_SOURCE}; openai/openai-openapi CreateChatCompletionRequest: required, enum, bounds",
     breaks="The caller believes that a value counts which was dropped, or made another.",
     answers=("er-context-200", "em-unknown-format-accepted", "cr-unknown-ignored"),
-    when=lambda scenario: scenario.id in _VALUES,
+    when=_is("value"),
 )
 def an_impossible_value_is_refused(observation: Observation) -> Violations:
     """A value that OpenAI's document rules out is refused."""
@@ -85,7 +54,7 @@ def an_impossible_value_is_refused(observation: Observation) -> Violations:
     level="recommended",
     source=f"{_SOURCE}; recorded refusals of OpenAI; BerriAI/litellm#5803, agno-agi/agno#5317",
     breaks="Nobody at this endpoint: but the program is refused when it moves to OpenAI.",
-    when=lambda scenario: scenario.id in _COMBINATIONS,
+    when=_is("combination"),
 )
 def what_does_not_go_together_is_refused(observation: Observation) -> Violations:
     """Parameters that OpenAI does not take together are refused."""
@@ -98,7 +67,7 @@ def what_does_not_go_together_is_refused(observation: Observation) -> Violations
     source=f"{_SOURCE}: unknown_parameter; Blaizzy/mlx-vlm#1044, ROCm/FastFlowLM#554",
     breaks="A parameter that is misspelt, or that the endpoint lacks, is silently off.",
     answers=("cr-unknown-ignored",),
-    when=lambda scenario: scenario.id == _UNKNOWN,
+    when=_is("unknown"),
 )
 def an_unknown_parameter_is_refused(observation: Observation) -> Violations:
     """A parameter that there is not is refused."""

@@ -20,12 +20,3 @@ own_request_id = Scenario(
     modes=PLAIN_ONLY,
     clients=_RAW,
 )
-
-long_request_id = Scenario(
-    id="bad-request-id",
-    sentence="An X-Client-Request-Id of more than 512 characters.",
-    ask=Http("POST", "/chat/completions", _QUESTION, headers=(("x-client-request-id", "kelp-41-" * 65),)),
-    refused_with=(400, 422, 431),
-    modes=PLAIN_ONLY,
-    clients=_RAW,
-)

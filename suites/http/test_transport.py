@@ -18,8 +18,9 @@ def _is_answered(scenario: Scenario) -> bool:
     return scenario.is_answered and scenario.id not in _MAY_BE_REFUSED
 
 
-_MAY_BE_REFUSED = frozenset({"embedding-large-batch"})
-"""Requests that a rule of their own judges, because an endpoint may declare that it refuses them."""
+_MAY_BE_REFUSED = frozenset({"embedding-large-batch", "cap-one", "cap-one-completion"})
+"""Requests that rules of their own judge, because an endpoint may refuse them: a batch larger than it takes,
+a cap in which a model that reasons can't say anything."""
 
 
 def _can_be_streamed(scenario: Scenario) -> bool:
@@ -84,6 +85,8 @@ def the_body_arrives_whole(observation: Observation) -> Violations:
 def a_good_request_succeeds(observation: Observation) -> Violations:
     """A good request is answered with HTTP 200."""
     response = observation.response
+    if observation.ran_out:
+        raise NotJudgedError("the cap was used up before anything was said")
     if response.status != 200:
         yield Violation(received=f"HTTP {response.status}: {shown(response.body)}", expected="HTTP 200")
 

@@ -52,6 +52,7 @@ def _text(text: str) -> Json:
 
 _PONG = _user("Reply with only the word: pong")
 _COUNT = _user("Count from 1 to 20, separated by spaces, in digits, nothing else.")
+_ALPHABET = _user("Write the alphabet in lower case, with spaces between the letters, and nothing else.")
 _LONG_COUNT = _user("Count from 1 to 100, separated by spaces, in digits, nothing else.")
 
 logprobs_alone = Scenario(
@@ -100,12 +101,39 @@ stop_list = Scenario(
     clients=_RAW,
 )
 
+stop_letter = Scenario(
+    id="stop-letter",
+    sentence="The alphabet, ended by a letter that almost every other text has as well.",
+    ask=chat({"messages": [_ALPHABET], "max_tokens": 24, "stop": ["e", "E"]}, _USAGE),
+    needs=frozenset({"stop"}),
+    clients=_RAW,
+)
+
+cap_one = Scenario(
+    id="cap-one",
+    sentence="A long answer, of which max_tokens allows one token.",
+    ask=chat({"messages": [_LONG_COUNT], "max_tokens": 1}, _USAGE),
+    needs=frozenset({"max-tokens"}),
+    clients=_RAW,
+    is_cut=True,
+)
+
+cap_one_completion = Scenario(
+    id="cap-one-completion",
+    sentence="A long answer, of which max_completion_tokens allows one token.",
+    ask=chat({"messages": [_LONG_COUNT], "max_completion_tokens": 1}, _USAGE),
+    needs=frozenset({"max-completion-tokens"}),
+    clients=_RAW,
+    is_cut=True,
+)
+
 capped_completion = Scenario(
     id="capped-completion",
     sentence="A long answer, cut short by max_completion_tokens.",
     ask=chat({"messages": [_LONG_COUNT], "max_completion_tokens": 12}, _USAGE),
     needs=frozenset({"max-completion-tokens"}),
     clients=frozenset({"raw", "langchain"}),
+    is_cut=True,
 )
 
 seeded = Scenario(

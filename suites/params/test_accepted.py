@@ -27,6 +27,8 @@ def _refused(observation: Observation) -> Violations:
     response = observation.response
     if response.status in _PASSING_STATUSES:
         raise NotJudgedError(f"HTTP {response.status} says nothing of the request")
+    if observation.ran_out:
+        raise NotJudgedError("the cap was used up before anything was said")
     if response.status >= 400:
         yield Violation(received=f"HTTP {response.status}: {shown(response.body)}", expected="an answer")
 

@@ -1,5 +1,7 @@
 """Parameters with a visible effect: honoured, or accepted and ignored, which no client can tell.
 
+Of an answer that was cut, only what is in it counts: what it lacks may have come later.
+
 Where an endpoint refuses the parameter instead, these rules are not judged: `params.refused-cleanly` and the
 rules of acceptance say how it refused.
 """
@@ -8,7 +10,16 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.evidence import NotJudgedError, Observation, parsed, shown
-from harness.evidence.chat import Answer, AnswerChoice, Chunk, ChunkStream, Completion, Pair, Parts
+from harness.evidence.chat import (
+    Answer,
+    AnswerChoice,
+    Chunk,
+    ChunkStream,
+    Completion,
+    Pair,
+    Parts,
+    visible_tokens,
+)
 from harness.rule import Violation, Violations, in_chunk, rule
 from harness.scenario import Ask, Mode, Scenario
 
@@ -34,11 +45,14 @@ def _is(*ids: str) -> Callable[[Scenario], bool]:
 def _overrun(answer: Answer, name: str) -> Violations:
     """What shows that a cap had no effect on a long answer; NotJudgedError when the answer was short."""
     cap = answer.observation.asked.get(name)
-    done = (answer.usage or {}).get("completion_tokens")
     text = "".join(choice.text or "" for choice in answer.choices)
     if not isinstance(cap, int):
         raise NotJudgedError(f"the client sent no {name}")
-    if len(text) > _CHARACTERS_OF_A_TOKEN * cap or (isinstance(done, int) and done > 2 * cap):
+    # The older parameter bounds the thoughts of some models alone.
+    done = visible_tokens(answer) if name == "max_tokens" else (answer.usage or {}).get("completion_tokens")
+    # An end that is not called `length` after more tokens than were asked for is nobody's but the model's.
+    is_over = isinstance(done, int) and (done > 2 * cap or (done > cap and not answer.is_cut))
+    if len(text) > _CHARACTERS_OF_A_TOKEN * cap or is_over:
         yield Violation(
             received=f"{shown(done)} tokens, {len(text)} characters: {name} ignored",
             expected=f"an end after {cap} tokens",
@@ -53,7 +67,7 @@ def _overrun(answer: Answer, name: str) -> Violations:
     source=f"{_SOURCE}: max_tokens; langchain-ai/langchain#29954",
     breaks="Costs and waiting times have no bound, and nothing says so.",
     answers=("cr-unknown-ignored",),
-    when=_is("capped"),
+    when=_is("capped", "cap-one"),
     effect_of="max_tokens",
 )
 def max_tokens_has_an_effect(answer: Answer) -> Violations:
@@ -67,7 +81,7 @@ def max_tokens_has_an_effect(answer: Answer) -> Violations:
     source=f"{_SOURCE}: max_completion_tokens; langchain-ai/langchain#29954, langchain-ai/langchain#30113",
     breaks="LangChain sends max_tokens by this name: its users' cap has no effect.",
     answers=("lc-max-completion-tokens", "cr-unknown-ignored"),
-    when=_is("capped-completion"),
+    when=_is("capped-completion", "cap-one-completion"),
     effect_of="max_completion_tokens",
 )
 def max_completion_tokens_has_an_effect(answer: Answer) -> Violations:
@@ -109,15 +123,24 @@ def stop_has_an_effect(answer: Answer) -> Violations:
                 expected=f"the end before {shown(found[0])}",
             )
         elif found is None:
-            _raise_unless_counted(choice, stops)
+            _raise_unless_stopped(answer, choice)
 
 
-def _raise_unless_counted(choice: AnswerChoice, stops: tuple[str, ...]) -> None:
-    """NotJudgedError unless the count came to where a stop sequence has its first number."""
-    firsts = {int(number[0]) for stop in stops if (number := re.search(r"\d+", stop))}
-    numbers = re.findall(r"\d+", choice.text or "")
-    if firsts and not (numbers and {int(numbers[-1]), int(numbers[-1]) + 1} & firsts):
-        raise NotJudgedError(f"the model did not count to the stop sequence: {shown(choice.text)}")
+def _raise_unless_stopped(answer: Answer, choice: AnswerChoice) -> None:
+    """NotJudgedError unless the count, or the alphabet, came to a stop sequence before its cap ended it."""
+    text, stops = choice.text or "", _stops(answer)
+    numbers, letters = re.findall(r"\d+", text), re.findall(r"[a-z]", text.lower())
+    is_reached = any(
+        {int(numbers[-1]), int(numbers[-1]) + 1} & {int(first[0])}
+        if numbers and (first := re.search(r"\d+", stop))
+        else letters and len(stop) == 1 and ord(letters[-1]) + 1 == ord(stop)
+        for stop in stops
+    )
+    if not is_reached:
+        raise NotJudgedError(f"the model did not come to the stop sequence: {shown(choice.text)}")
+    cap, done = answer.observation.asked.get("max_tokens"), (answer.usage or {}).get("completion_tokens")
+    if choice.is_cut and not (isinstance(cap, int) and isinstance(done, int) and done < cap):
+        raise NotJudgedError("the cap cut the answer before the stop sequence")
 
 
 @rule(
@@ -152,10 +175,9 @@ def the_text_ends_before_the_stop_sequence(answer: Answer) -> Violations:
 )
 def an_answer_that_was_stopped_says_stop(answer: Answer) -> Violations:
     """An answer that ends where a stop sequence would begin has the finish reason `stop`."""
-    stops = _stops(answer)
     for choice in answer.choices:
-        if _stop_in(choice.text or "", stops) is None:
-            _raise_unless_counted(choice, stops)
+        if _stop_in(choice.text or "", _stops(answer)) is None:
+            _raise_unless_stopped(answer, choice)
             if choice.finish_reason != "stop":
                 yield Violation(received=shown(choice.finish_reason), expected='"stop"')
 
@@ -185,12 +207,17 @@ def n_has_an_effect(answer: Answer) -> Violations:
 )
 def each_choice_has_its_own_text_and_end(answer: Answer) -> Violations:
     """Each of n choices has a text and a finish reason of its own."""
-    for choice in answer.choices:
-        if not choice.text or choice.finish_reason is None:
+    empty = [choice for choice in answer.choices if not choice.text or choice.finish_reason is None]
+    details = (answer.usage or {}).get("completion_tokens_details")
+    may_have_thought = not isinstance(details, dict) or details.get("reasoning_tokens") != 0
+    for choice in empty:
+        if not (choice.is_cut and may_have_thought):
             yield Violation(
                 received=f"{shown(choice.text)}, finish reason {shown(choice.finish_reason)}",
                 expected=f"a text and a finish reason for choice {shown(choice.index)}",
             )
+    if empty and may_have_thought and all(choice.is_cut for choice in empty):
+        raise NotJudgedError("the cap was used up before a choice had a text")
 
 
 @rule(
@@ -223,9 +250,11 @@ def the_tokens_of_all_choices_count(answer: Answer) -> Violations:
 )
 def logprobs_has_an_effect(parts: Parts) -> Violations:
     """A text has log probabilities when they are asked for: logprobs is not ignored."""
-    for choice in parts.by_choice:
-        says = any(part.said.get("content") for part in choice)
-        if says and not any(part.logprobs for part in choice):
+    said = [choice for choice in parts.by_choice if any(part.said.get("content") for part in choice)]
+    if not said:
+        raise NotJudgedError("no text")
+    for choice in said:
+        if not any(part.logprobs for part in choice):
             received = f"{shown(choice[0].choice.get('logprobs'))}: logprobs ignored"
             yield Violation(received, "log probabilities", *choice[0].place("/logprobs"))
 
@@ -241,6 +270,8 @@ def logprobs_has_an_effect(parts: Parts) -> Violations:
 def top_logprobs_has_an_effect(parts: Parts) -> Violations:
     """A token has alternatives when they are asked for, and no more than asked for."""
     most = parts.observation.asked.get("top_logprobs")
+    if not any(part.logprobs for part in parts):
+        raise NotJudgedError("no log probabilities")
     for part in parts:
         for step, entry in part.logprobs:
             likely = entry.get("top_logprobs")
@@ -263,11 +294,23 @@ def top_logprobs_has_an_effect(parts: Parts) -> Violations:
 )
 def a_seed_repeats_the_answer(pair: Pair) -> Violations:
     """The same seed at temperature 0 gives the same text again while system_fingerprint stays the same."""
-    plain, streamed = ([choice.text for choice in answer.choices] for answer in (pair.plain, pair.streamed))
+    plain, streamed = (
+        [choice.text or "" for choice in answer.choices] for answer in (pair.plain, pair.streamed)
+    )
+    if not any((*plain, *streamed)):
+        raise NotJudgedError("no text")
+    if (pair.plain.is_cut or pair.streamed.is_cut) and _is_beginning(plain, streamed):
+        raise NotJudgedError("the cap cut a text that begins as the other one does")
     if plain != streamed and not _says_that_nothing_changed(pair):
         raise NotJudgedError("the texts differ, which best effort allows")
     if plain != streamed:
         yield Violation(received=f"{shown(streamed)} streamed: seed ignored", expected=shown(plain))
+
+
+def _is_beginning(texts: list[str], others: list[str]) -> bool:
+    """Whether the texts differ in their lengths alone."""
+    pairs = list(zip(texts, others, strict=False))
+    return texts != others and all(one.startswith(other) or other.startswith(one) for one, other in pairs)
 
 
 def _says_that_nothing_changed(pair: Pair) -> bool:
@@ -320,6 +363,8 @@ def tool_choice_has_an_effect(answer: Answer) -> Violations:
     name = function.get("name") if isinstance(function, dict) else None
     for choice in answer.choices:
         called = [call.name for call in choice.calls]
+        if choice.is_cut and not called and not (wanted == "none" and choice.text):
+            raise NotJudgedError("the cap cut the answer before any call")
         if wanted == "none" and called:
             yield Violation(received=f"a call of {shown(called)}: tool_choice ignored", expected="no call")
         if wanted == "required" and not called:
@@ -343,6 +388,8 @@ def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     for choice in answer.choices:
         if not choice.calls:
             raise NotJudgedError("the model called no tool")
+        if choice.is_cut and len(choice.calls) == 1:
+            raise NotJudgedError("the cap cut the answer after the first call")
         if len(choice.calls) > 1:
             yield Violation(
                 received=f"{len(choice.calls)} calls: parallel_tool_calls ignored", expected="one call"

@@ -13,8 +13,11 @@ def _kinds(answer: Answer) -> list[str]:
     ]
 
 
-def _texts(answer: Answer) -> list[str | None]:
-    return [choice.text for choice in answer.choices]
+def _said(answer: Answer) -> list[object]:
+    return [
+        (choice.text or "", [(call.name, call.arguments) for call in choice.calls])
+        for choice in answer.choices
+    ]
 
 
 @rule(
@@ -26,6 +29,8 @@ def _texts(answer: Answer) -> list[str | None]:
 def both_modes_answer_in_kind(pair: Pair) -> Violations:
     """The streamed answer is of the plain one's kind: text, tool calls."""
     plain, streamed = _kinds(pair.plain), _kinds(pair.streamed)
+    if plain != streamed and len(plain) == len(streamed) and (pair.plain.is_cut or pair.streamed.is_cut):
+        raise NotJudgedError("the cap cut one answer before it had said what the other says")
     if plain != streamed:
         yield Violation(received=f"{joined(streamed)} streamed", expected=f"{joined(plain)}, as plain")
 
@@ -40,7 +45,8 @@ def both_modes_finish_alike(pair: Pair) -> Violations:
     """The streamed answer has the plain one's finish reasons."""
     plain = [choice.finish_reason for choice in pair.plain.choices]
     streamed = [choice.finish_reason for choice in pair.streamed.choices]
-    if {*plain, *streamed} == {"stop", "length"} and _texts(pair.plain) != _texts(pair.streamed):
+    is_cut_once = "length" in {*plain, *streamed} and {*plain, *streamed} <= {"stop", "length", "tool_calls"}
+    if plain != streamed and is_cut_once and _said(pair.plain) != _said(pair.streamed):
         raise NotJudgedError("the model said something else, and of another length")
     if plain != streamed:
         yield Violation(received=f"{joined(streamed)} streamed", expected=f"{joined(plain)}, as plain")

@@ -96,6 +96,7 @@ response_capped = Scenario(
     ),
     needs=_NEEDS,
     clients=_RAW,
+    is_cut=True,
 )
 
 response_tool = Scenario(

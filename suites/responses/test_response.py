@@ -1,6 +1,7 @@
 """The response object, whichever way it came: its shape, its status, its counts, what its user gets."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from harness.schemas import violations
 
 _OBJECT = "OpenAI API reference, the response object"
 _CREATE = "OpenAI API reference, responses/create"
+_CHARACTERS_OF_A_TOKEN = 16
+"""More than tokens have on average in any language: what is longer was not capped."""
 _KEPT_TOKENS = 50
 """Fewer than any tokenizer makes of the kept text, more than the short question costs."""
 
@@ -210,6 +213,13 @@ def no_more_output_comes_than_was_asked(answer: ResponseAnswer) -> Violations:
     cap, made = answer.observation.asked.get("max_output_tokens"), answer.usage.get("output_tokens")
     if isinstance(cap, int) and isinstance(made, int) and made > cap:
         yield _at(answer, "/usage/output_tokens", received=f"{made} tokens", expected=f"at most {cap}")
+    elif isinstance(cap, int) and len(answer.text) > _CHARACTERS_OF_A_TOKEN * cap:
+        yield _at(
+            answer,
+            "/output",
+            received=f"{len(answer.text)} characters",
+            expected=f"at most {cap} tokens",
+        )
 
 
 def _is_capped(scenario: Scenario) -> bool:
@@ -228,6 +238,8 @@ def a_response_cut_by_its_cap_says_so(answer: ResponseAnswer) -> Violations:
     """A response that its cap cut short is incomplete, for the reason `max_output_tokens`."""
     if answer.usage.get("output_tokens") != answer.observation.asked.get("max_output_tokens"):
         raise NotJudgedError("the answer does not end at its cap")
+    if not _is_unfinished(answer.text):
+        raise NotJudgedError("the answer may have ended by itself at its cap")
     details = answer.response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     status = answer.response.get("status")
@@ -240,6 +252,11 @@ def a_response_cut_by_its_cap_says_so(answer: ResponseAnswer) -> Violations:
         )
 
 
+def _is_unfinished(text: str) -> bool:
+    """Whether a text is a part of the count to 100 that was asked for."""
+    return bool(re.fullmatch(r"[\s\d,.]*", text)) and re.findall(r"\d+", text)[-1:] != ["100"]
+
+
 @rule(
     "responses.cut-item-is-incomplete",
     level="spec",
@@ -248,13 +265,12 @@ def a_response_cut_by_its_cap_says_so(answer: ResponseAnswer) -> Violations:
     answers=("re-status-item-completed",),
 )
 def an_incomplete_response_has_an_incomplete_item(answer: ResponseAnswer) -> Violations:
-    """The last message or call of a response that was cut short is incomplete."""
+    """A message or call at the end of a response that was cut short is incomplete."""
     details = answer.response.get("incomplete_details")
     is_filtered = isinstance(details, dict) and details.get("reason") == "content_filter"
-    told = [item for item in answer.items if item[1].get("type") in ("message", "function_call")]
-    if answer.response.get("status") == "incomplete" and not is_filtered and told:
-        pointer, item = told[-1]
-        if item.get("status") == "completed":
+    if answer.is_cut and not is_filtered and answer.items:
+        pointer, item = answer.items[-1]  # thoughts may follow a message, and be what was cut
+        if item.get("type") in ("message", "function_call") and item.get("status") == "completed":
             yield Violation('"completed"', '"incomplete"', f"{pointer}/status", answer.event)
 
 
@@ -327,6 +343,8 @@ def the_response_names_the_tools_offered(answer: ResponseAnswer) -> Violations:
 )
 def the_named_function_is_called(answer: ResponseAnswer) -> Violations:
     """A function that tool_choice names is called."""
+    if answer.is_cut and not answer.calls:
+        raise NotJudgedError("the cap cut the answer before any call")
     if answer.response.get("status") == "completed" and not answer.calls:
         yield _at(answer, "/output", received="no call: ignored", expected="a call of next_ferry")
 
@@ -341,6 +359,8 @@ def the_named_function_is_called(answer: ResponseAnswer) -> Violations:
 )
 def tool_choice_none_forbids_calls(answer: ResponseAnswer) -> Violations:
     """With tool_choice none no function is called."""
+    if answer.is_cut and not answer.calls and not answer.text:
+        raise NotJudgedError("the cap cut the answer before it said anything")
     for pointer, call in answer.calls:
         yield Violation(f"a call of {shown(call.get('name'))}: ignored", "no call", pointer, answer.event)
 
@@ -437,6 +457,8 @@ def a_kept_response_is_given_back(response: ResponseObject) -> Violations:
     wanted = urlsplit(response.observation.exchange.request.url).path.rpartition("/")[2]
     if response.body.get("id") != wanted:
         yield Violation(shown(response.body.get("id")), shown(wanted), "/id")
+    if not response.body.get("output") and response.body.get("status") == "incomplete":
+        raise NotJudgedError("the cap cut the response before it said anything")
     if not response.body.get("output"):
         yield Violation(shown(response.body.get("output")), "the output as it was", "/output")
 
@@ -452,15 +474,27 @@ def a_kept_response_is_given_back(response: ResponseObject) -> Violations:
 )
 def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
     """The streamed response has the plain one's status, model and kinds of items, under an id of its own."""
-    for name, plain, streamed in (
-        ("status", pair.plain.response.get("status"), pair.streamed.response.get("status")),
-        ("model", pair.plain.response.get("model"), pair.streamed.response.get("model")),
-        ("output", _kinds(pair.plain), _kinds(pair.streamed)),
-    ):
-        if plain != streamed:
+    differences = [
+        (name, plain, streamed)
+        for name, plain, streamed in (
+            ("status", pair.plain.response.get("status"), pair.streamed.response.get("status")),
+            ("model", pair.plain.response.get("model"), pair.streamed.response.get("model")),
+            ("output", _kinds(pair.plain), _kinds(pair.streamed)),
+        )
+        if plain != streamed
+    ]
+    is_told_apart = (pair.plain.is_cut or pair.streamed.is_cut) and _said(pair.plain) != _said(pair.streamed)
+    if is_told_apart and differences and all(name != "model" for name, _, _ in differences):
+        raise NotJudgedError("the cap cut one answer before it had said what the other says")
+    for name, plain, streamed in differences:
+        if name == "model" or not is_told_apart:
             yield Violation(
                 f"{shown(streamed)} streamed", f"{shown(plain)}, as plain", f"/{name}", pair.streamed.event
             )
+
+
+def _said(answer: ResponseAnswer) -> object:
+    return answer.text, [(call.get("name"), call.get("arguments")) for _, call in answer.calls]
 
 
 def _kinds(answer: ResponseAnswer) -> list[str]:

@@ -74,6 +74,8 @@ def _documents(answer: Answer) -> Iterator[tuple[str | None, AnswerChoice]]:
 def response_formats_are_accepted(observation: Observation) -> Violations:
     """A request for a JSON object, or for a schema that strict mode allows, is not refused."""
     response = observation.response
+    if observation.ran_out:
+        raise NotJudgedError("the cap was used up before anything was said")
     if response.status >= 400:
         yield Violation(received=f"HTTP {response.status}: {shown(response.body)}", expected="an answer")
 

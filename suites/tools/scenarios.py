@@ -187,8 +187,9 @@ cut_call = Scenario(
         },
         _USAGE,
     ),
-    needs=frozenset({"tools", "tool-choice-named", "max-tokens"}),
+    needs=frozenset({"tools", "tool-choice-named"}),
     clients=_RAW,
+    is_cut=True,
 )
 
 

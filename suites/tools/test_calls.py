@@ -375,7 +375,8 @@ def the_user_gets_the_calls_of_the_wire(answer: Answer) -> Violations:
     reply = answer.observation.reply
     if reply.raised:
         raise NotJudgedError(f"the client raised {reply.raised.type}")
-    next(_calls(answer))
+    if any(choice.is_cut and _arguments(call) is NO_JSON for _, choice, call in _calls(answer)):
+        raise NotJudgedError("the cap cut the call, which clients may close or drop")
     wire, told = map(_comparable, (answer.choices[0].calls, reply.tool_calls))
     if wire != told:
         yield Violation(received=f"{shown(told)} at the user", expected=f"{shown(wire)}, as on the wire")

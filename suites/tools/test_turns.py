@@ -34,6 +34,8 @@ def the_servers_own_message_is_taken_back(observation: Observation) -> Violation
     if observation.exchange.ended is Ending.UNSENT:
         raise NotJudgedError(f"not asked: {observation.exchange.detail}")
     response = observation.response
+    if observation.ran_out:
+        raise NotJudgedError("the cap was used up before anything was said")
     if response.status >= 400:
         yield Violation(received=f"HTTP {response.status}: {shown(response.body)}", expected="an answer")
 

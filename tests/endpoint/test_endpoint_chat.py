@@ -77,6 +77,7 @@ def test_it_repeats_a_text_to_the_letter(openai, text):
         ("Count from 3 to 6", "3 4 5 6"),
         ("Count from 1 to 4, separated by commas", "1, 2, 3, 4"),
         ("Count from 4 down to 1, one per line", "4\n3\n2\n1"),
+        ("Write the alphabet in lower case", "a b c d e f g h i j k l m n o p q r s t u v w x y z"),
         ("从1数到3", "1 2 3"),
     ],
 )

@@ -135,6 +135,7 @@ def test_a_wrong_parameter_is_refused_by_name_and_code(openai, params, param, co
         ([{"role": "user", "content": 7}], "messages[0].content", "invalid_type"),
         ([{"role": "user", "content": []}], "messages[0].content", "empty_array"),
         ([{"role": "user", "content": None}], "messages.[0].content", None),
+        ([{"role": "user"}], "messages[0].content", "missing_required_parameter"),
         ([{"role": "user", "content": [{"type": "smell"}]}], "messages[0].content[0].type", "invalid_value"),
         ([{"role": "user", "content": "hi", "extra": 1}], "messages[0].extra", "unknown_parameter"),
         ([ASKED, {"role": "assistant", "content": None}], "messages.[1].content", None),

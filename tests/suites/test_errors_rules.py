@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from harness.scenario import Mode
+from harness import content
+from harness.scenario import Ask, Mode
 from tests.servers import head, says, sized
 from tests.suites.conftest import Change, Lies
 
@@ -80,7 +81,10 @@ def test_a_lie_in_an_error_object_is_caught(lies: Lies, rule: str, scenario: str
         ("errors.values-refused", "bad-temperature", sized(b'{"object": "chat.completion"}')),
         ("errors.values-refused", "bad-huge-max-tokens", sized(orjson.dumps({"error": _ERROR}))),
         ("errors.values-refused", "bad-encoding-format", sized(b'{"object": "list"}')),
+        ("errors.values-refused", "bad-n-many", sized(b'{"object": "chat.completion"}')),
+        ("errors.values-refused", "bad-missing-content", sized(b'{"object": "chat.completion"}')),
         ("errors.combinations-refused", "bad-stream-options", sized(b'{"object": "chat.completion"}')),
+        ("errors.combinations-refused", "bad-tool-choice-alone", sized(b'{"object": "chat.completion"}')),
         ("errors.unknown-parameter", "bad-parameter", sized(b'{"object": "chat.completion"}')),
         ("errors.not-the-servers-fault", "bad-messages-type", refused("500 Oops")),
         ("errors.not-retried", "no-messages", refused("400 No", "X-Should-Retry: true")),
@@ -98,6 +102,30 @@ def test_a_lie_in_an_error_object_is_caught(lies: Lies, rule: str, scenario: str
 )
 def test_a_lie_about_a_refusal_is_caught(lies: Lies, rule: str, scenario: str, answer: bytes) -> None:
     assert rule in lies.told(says(answer), scenario, Mode.PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "message"),
+    [
+        ("bad-top-logprobs-many", "logprobs is not supported with this model"),
+        ("bad-json-schema", "This model does not support response_format"),
+        ("bad-tool-choice-alone", "Tools are not supported by this model"),
+        ("bad-logit-bias", "logit_bias is not supported"),
+    ],
+)
+def test_a_refusal_of_the_parameter_as_such_is_a_refusal(lies: Lies, scenario: str, message: str) -> None:
+    answer = refused("400 No", "X-Request-Id: req-1", message=message)
+    assert not lies.told(says(answer), scenario, Mode.PLAIN)
+
+
+def test_a_bad_request_needs_no_capability_unless_it_goes_beyond_chat() -> None:
+    chats = [
+        scenario
+        for scenario in content.scenarios().values()
+        if scenario.refused_with and isinstance(scenario.ask, Ask) and scenario.ask.operation == "chat"
+    ]
+    assert len(chats) > 20
+    assert {one.id for one in chats if one.needs} == {"bad-parameter", "bad-stream-options"}
 
 
 @pytest.mark.parametrize(

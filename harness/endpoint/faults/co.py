@@ -20,6 +20,7 @@ from harness.endpoint.refusal import Refusal
 _ASK = request("completions")
 _PLAIN = objects("text_completion")
 _STREAM = each("completions")
+_CANNED = "Hello! How can I help you today?"
 _DONE = b"data: [DONE]\n\n"
 _NO_ANSWER = "Without the rest of the stream there is no whole answer, which every reader of one misses."
 
@@ -175,6 +176,33 @@ def echo_ignored(body: Any) -> None:
 def stop_ignored(body: Any) -> None:
     """stop is ignored on /completions."""
     body.pop("stop", None)
+
+
+@fault(
+    "co-canned.stop",
+    on=_PLAIN,
+    shows=("completion-stop",),
+    caught_by=("completions.stop-excluded",),
+    also=("cr-stop-ignored",),
+    source="gateways and stand-ins with one answer for everything",
+)
+def canned_stop(body: Any) -> None:
+    """A short text of the server's own has the stop sequence in it."""
+    for choice in choices_of(body):
+        choice["text"] = _CANNED
+
+
+@fault(
+    "co-canned.cap",
+    on=_PLAIN,
+    shows=("completion-cap-one",),
+    caught_by=("completions.cap-obeyed",),
+    source="gateways and stand-ins with one answer for everything",
+)
+def canned_cap(body: Any) -> None:
+    """A short text of the server's own is longer than max_tokens allows, and the usage says nothing of it."""
+    for choice in choices_of(body):
+        choice["text"] = _CANNED
 
 
 @fault(

@@ -681,6 +681,77 @@ def stop_ignored(body: Any) -> None:
 
 
 @fault(
+    "cr-canned.stop",
+    on=_PLAIN,
+    shows=("stop-letter",),
+    caught_by=("params.stop-honoured",),
+    also=("cr-stop-ignored",),
+    source="gateways and stand-ins with one answer for everything",
+)
+def canned_stop(body: Any) -> None:
+    """A short text of the server's own has the stop sequence in it."""
+    _say_canned(body)
+
+
+@fault(
+    "cr-canned.max-tokens",
+    on=_PLAIN,
+    shows=("cap-one",),
+    caught_by=("params.max-tokens-honoured",),
+    also=("cr-unknown-ignored",),
+    source="gateways and stand-ins with one answer for everything",
+)
+def canned_max_tokens(body: Any) -> None:
+    """A short text of the server's own is longer than max_tokens allows."""
+    _say_canned(body)
+
+
+@fault(
+    "cr-canned.max-completion-tokens",
+    on=_PLAIN,
+    shows=("cap-one-completion",),
+    caught_by=("params.max-completion-tokens-honoured",),
+    also=("lc-max-completion-tokens",),
+    source="gateways and stand-ins with one answer for everything",
+)
+def canned_max_completion_tokens(body: Any) -> None:
+    """A short text of the server's own is longer than max_completion_tokens allows."""
+    _say_canned(body)
+
+
+def _say_canned(body: Any) -> None:
+    for choice in choices_of(body):
+        choice["message"]["content"] = "Hello! How can I help you today?"
+        choice["finish_reason"] = "stop"
+    body["usage"].update(completion_tokens=9, total_tokens=body["usage"]["prompt_tokens"] + 9)
+
+
+@fault(
+    "cr-stop-ignored.letter",
+    on=_CHAT,
+    shows=("stop-letter",),
+    caught_by=("params.stop-honoured",),
+)
+def stop_letter_ignored(body: Any) -> None:
+    """A stop sequence of one letter is ignored."""
+    _drops("stop")(body)
+
+
+@fault(
+    "cr-cap-of-one",
+    on=_CHAT,
+    shows=("cap-one",),
+    caught_by=("params.max-tokens-honoured",),
+    also=("cr-unknown-ignored",),
+    source="OpenAI API reference, chat/create: max_tokens",
+)
+def cap_of_one_ignored(body: Any) -> None:
+    """A max_tokens of 1 is taken for no cap."""
+    if body.get("max_tokens") == 1:
+        body["max_tokens"] = 200
+
+
+@fault(
     "cr-stop-ignored.list",
     on=_CHAT,
     shows=("stop-list",),

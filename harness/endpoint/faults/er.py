@@ -1,5 +1,6 @@
 """Errors: bad requests that are answered, refusals of another form, other statuses and headers."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -621,47 +622,250 @@ def too_long_clamped(body: Any) -> None:
         body["max_tokens"] = min(body["max_tokens"], 64)
 
 
+_BOUNDS = "openai/openai-openapi CreateChatCompletionRequest: minimum and maximum"
+_REQUIRED = "openai/openai-openapi CreateChatCompletionRequest: required"
+_VALUES = ("errors.values-refused",)
+_COMBINATIONS = ("errors.combinations-refused",)
+
+
+def _within(body: Any, name: str, lowest: float, highest: float) -> None:
+    if isinstance(body.get(name), (int, float)):
+        body[name] = max(lowest, min(body[name], highest))
+
+
+def _in_messages(body: Any) -> Iterator[Any]:
+    messages = body.get("messages")
+    return (said for said in (messages if isinstance(messages, list) else ()) if isinstance(said, dict))
+
+
 @fault(
     "er-value-clamped",
     on=_CHAT,
-    shows=("bad-temperature", "bad-top-p"),
-    caught_by=("errors.values-refused",),
-    source="openai/openai-openapi CreateChatCompletionRequest: minimum and maximum",
+    shows=("bad-temperature",),
+    caught_by=_VALUES,
+    source=_BOUNDS,
 )
-def values_clamped(body: Any) -> None:
-    """A temperature or top_p that is too high is made the highest."""
-    for name, highest in (("temperature", 2), ("top_p", 1)):
-        if isinstance(body.get(name), (int, float)):
-            body[name] = min(body[name], highest)
+def temperature_clamped(body: Any) -> None:
+    """A temperature that is too high is made the highest."""
+    _within(body, "temperature", -99, 2)
+
+
+@fault(
+    "er-value-clamped.temperature-low",
+    on=_CHAT,
+    shows=("bad-temperature-low",),
+    caught_by=_VALUES,
+    source=_BOUNDS,
+)
+def temperature_clamped_low(body: Any) -> None:
+    """A temperature below 0 is made 0."""
+    _within(body, "temperature", 0, 99)
+
+
+@fault("er-value-clamped.top-p", on=_CHAT, shows=("bad-top-p",), caught_by=_VALUES, source=_BOUNDS)
+def top_p_clamped(body: Any) -> None:
+    """A top_p that is too high is made the highest."""
+    _within(body, "top_p", 0, 1)
+
+
+@fault("er-value-clamped.n", on=_CHAT, shows=("bad-n",), caught_by=_VALUES, source=_BOUNDS)
+def n_of_none(body: Any) -> None:
+    """n of 0 is made 1."""
+    _within(body, "n", 1, 999)
+
+
+@fault("er-value-clamped.n-many", on=_CHAT, shows=("bad-n-many",), caught_by=_VALUES, source=_BOUNDS)
+def n_clamped(body: Any) -> None:
+    """n above 128 is made 1."""
+    if body.get("n") == 129:
+        body["n"] = 1
+
+
+@fault(
+    "er-value-clamped.top-logprobs",
+    on=_CHAT,
+    shows=("bad-top-logprobs-many",),
+    caught_by=_VALUES,
+    source=_BOUNDS,
+)
+def top_logprobs_clamped(body: Any) -> None:
+    """top_logprobs above 20 is made 20."""
+    _within(body, "top_logprobs", 0, 20)
+
+
+@fault("er-value-clamped.max-tokens", on=_CHAT, shows=("bad-max-tokens",), caught_by=_VALUES, source=_BOUNDS)
+def no_tokens_unbounded(body: Any) -> None:
+    """max_tokens of 0 is taken for no bound."""
+    if body.get("max_tokens") == 0:
+        del body["max_tokens"]
+
+
+@fault(
+    "er-bias-ignored",
+    on=_CHAT,
+    shows=("bad-logit-bias",),
+    caught_by=_VALUES,
+    source="OpenAI API reference, chat/create: logit_bias, from -100 to 100",
+)
+def bias_ignored(body: Any) -> None:
+    """logit_bias is dropped, whatever it is."""
+    body.pop("logit_bias", None)
+
+
+@fault(
+    "er-stops-cut",
+    on=_CHAT,
+    shows=("bad-stop",),
+    caught_by=_VALUES,
+    source="OpenAI API reference, chat/create: stop, up to 4 sequences",
+)
+def stops_cut(body: Any) -> None:
+    """Of five stop sequences, the first four count."""
+    if isinstance(body.get("stop"), list):
+        body["stop"] = body["stop"][:4]
+
+
+@fault(
+    "er-schema-missing",
+    on=_CHAT,
+    shows=("bad-json-schema",),
+    caught_by=_VALUES,
+    source="openai/openai-openapi ResponseFormatJsonSchema: json_schema is required",
+)
+def schema_missing(body: Any) -> None:
+    """A json_schema without a schema has no effect."""
+    if body.get("response_format") == {"type": "json_schema"}:
+        del body["response_format"]
+
+
+@fault(
+    "er-tool-unknown",
+    on=_CHAT,
+    shows=("bad-tool-choice",),
+    caught_by=_VALUES,
+    source="recorded refusals of OpenAI: tool choice not found in tools parameter",
+)
+def tool_unknown(body: Any) -> None:
+    """A demand for a tool that is not among the tools has the effect of auto."""
+    if "likewise_no_tool" in str(body.get("tool_choice")):
+        body["tool_choice"] = "auto"
+
+
+@fault("er-model-missing", on=asked, shows=("bad-missing-model",), caught_by=_VALUES, source=_REQUIRED)
+def model_missing(seen: Asked) -> Asked:
+    """A request without a model is answered by whatever is loaded."""
+    if seen.operation != "chat" or not seen.body or "model" in seen.body:
+        return seen
+    return replace(seen, body={**seen.body, "model": seen.models[0]})
 
 
 @fault(
     "er-role-accepted",
     on=_CHAT,
     shows=("bad-role",),
-    caught_by=("errors.values-refused",),
+    caught_by=_VALUES,
     source="openai/openai-openapi ChatCompletionRequestMessage: role",
 )
 def role_accepted(body: Any) -> None:
     """A role that there is not is taken for user."""
-    for message in body["messages"] if isinstance(body.get("messages"), list) else ():
+    for message in _in_messages(body):
         if message.get("role") == "likewise":
             message["role"] = "user"
+
+
+@fault("er-role-missing", on=_CHAT, shows=("bad-missing-role",), caught_by=_VALUES, source=_REQUIRED)
+def role_missing(body: Any) -> None:
+    """A message without a role is taken for a user's."""
+    for message in _in_messages(body):
+        message.setdefault("role", "user")
+
+
+@fault("er-content-missing", on=_CHAT, shows=("bad-missing-content",), caught_by=_VALUES, source=_REQUIRED)
+def content_missing(body: Any) -> None:
+    """A user message without content is taken for an empty one."""
+    for message in _in_messages(body):
+        if message.get("role") == "user":
+            message.setdefault("content", "")
 
 
 @fault(
     "er-combination-accepted",
     on=_CHAT,
-    shows=("bad-stream-options", "bad-top-logprobs"),
-    caught_by=("errors.combinations-refused",),
+    shows=("bad-stream-options",),
+    caught_by=_COMBINATIONS,
     source="BerriAI/litellm#5803",
 )
-def combinations_accepted(body: Any) -> None:
-    """stream_options without stream, and top_logprobs without logprobs, are dropped."""
+def stream_options_dropped(body: Any) -> None:
+    """stream_options without stream are dropped."""
     if not body.get("stream"):
         body.pop("stream_options", None)
+
+
+@fault(
+    "er-combination-accepted.top-logprobs",
+    on=_CHAT,
+    shows=("bad-top-logprobs",),
+    caught_by=_COMBINATIONS,
+    source="OpenAI API reference, chat/create: top_logprobs needs logprobs",
+)
+def top_logprobs_dropped(body: Any) -> None:
+    """top_logprobs without logprobs is dropped."""
     if not body.get("logprobs"):
         body.pop("top_logprobs", None)
+
+
+@fault(
+    "er-combination-accepted.tool-choice",
+    on=_CHAT,
+    shows=("bad-tool-choice-alone",),
+    caught_by=_COMBINATIONS,
+    source="recorded refusals of OpenAI: tool_choice is only allowed when tools are specified",
+)
+def tool_choice_dropped(body: Any) -> None:
+    """tool_choice without tools is dropped."""
+    if not body.get("tools"):
+        body.pop("tool_choice", None)
+
+
+@fault(
+    "er-combination-accepted.json",
+    on=_CHAT,
+    shows=("bad-json-object",),
+    caught_by=_COMBINATIONS,
+    source="agno-agi/agno#5317",
+)
+def json_word_unneeded(body: Any) -> None:
+    """A JSON object is wanted without the word JSON, and words are given."""
+    if body.get("response_format") == {"type": "json_object"} and "JSON" not in str(body.get("messages")):
+        del body["response_format"]
+
+
+@fault(
+    "er-combination-accepted.strict",
+    on=_CHAT,
+    shows=("bad-strict-schema",),
+    caught_by=_COMBINATIONS,
+    source="OpenAI API guide, structured outputs: all fields are required, no others allowed",
+)
+def loose_schema_accepted(body: Any) -> None:
+    """A strict schema that is not strict is taken for a loose one."""
+    form = body.get("response_format") or {}
+    if form.get("type") == "json_schema":
+        form["json_schema"]["strict"] = False
+
+
+@fault(
+    "er-combination-accepted.tool-result",
+    on=_CHAT,
+    shows=("bad-tool-result",),
+    caught_by=_COMBINATIONS,
+    source="recorded refusals of OpenAI: messages with role tool must be a response to tool_calls",
+)
+def orphan_result_dropped(body: Any) -> None:
+    """A tool's result that answers no call is dropped."""
+    messages = list(_in_messages(body))
+    if messages and not any(message.get("tool_calls") for message in messages):
+        body["messages"] = [message for message in messages if message.get("role") != "tool"]
 
 
 @fault(
