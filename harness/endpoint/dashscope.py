@@ -125,9 +125,10 @@ EMBEDDINGS = Fields(
         "model": shape.string(),
         "input": shape.anything,
         "dimensions": nullable(_dimensions),
+        "encoding_format": nullable(shape.choice("float", "base64")),
     }
 )
-"""What an embeddings request may hold. The rest is ignored, `encoding_format` too: there are only floats."""
+"""What an embeddings request may hold; the rest is ignored. Either `encoding_format` gives floats."""
 
 
 def check_embeddings(body: JsonObject) -> JsonObject:
