@@ -93,18 +93,45 @@ class Check:
     @property
     def calls(self) -> Mapping[Key, Call]:
         """The calls that are asked as things stand, in the plan's order."""
-        return {call.key: call for call in self._current.calls}
+        return {call.key: call for call in self.current.calls}
+
+    @property
+    def current(self) -> Plan:
+        """The plan without what discovery has ruled out: what that would have cost is there for others."""
+        open_calls = [
+            call for call in self._fitted if self.discovery.turn(call, self.observations) is not Turn.NEVER
+        ]
+        return within(self.settings.budget, open_calls)
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
         """What the target's dialect and the user's file declare."""
         return (*waivers_of(self.target.dialect), *self.target.waivers)
 
+    def ask_first(self) -> None:
+        """Ask the first question until it is put as the endpoint wants it.
+
+        Its answer decides whether there is something to judge: raises NothingJudgedError where there is not.
+        """
+        if self.observations:
+            return
+        seen = asked = self.observer.observe(self.fit.call(self._first))
+        raise_if_nothing_to_judge(seen, self.target)
+        fit = self.fit
+        while (other := next_fit(fit, seen)) is not None and self.observer.allowance.take_retry():
+            again = self.observer.observe(other.call(self._first))
+            seen, fit = replace(again, earlier=(*seen.tries, *again.earlier)), other
+        if seen.is_clean_refusal:
+            seen, fit = asked, self.fit
+        self.fit = fit
+        self.observations[self._first.key] = seen
+
     def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
         """Ask everything, and write each exchange into the folder as it comes.
 
         It ends early where the founding calls come to nothing: then nothing else would say more.
         """
+        self.ask_first()
         resumed = list(self.observations.values())
         with exchange_log(folder) as log:
             for seen in chain(resumed, self._all_observations()):
@@ -133,8 +160,7 @@ class Check:
 
     def observation(self, scenario: str, client: str, mode: Mode) -> Observation:
         """One observation; it is asked for once. KeyError where the plan does not ask it."""
-        if not self.observations:
-            self._ask_first()
+        self.ask_first()
         key = (scenario, client, mode)
         if key not in self.observations:
             call = next(call for call in self._fitted if call.key == key)
@@ -150,8 +176,7 @@ class Check:
     def why_not_asked(self, scenario: str, client: str, mode: Mode) -> str:
         """Why a call of the plan is not asked; empty where it is. Its probes are asked first."""
         key = (scenario, client, mode)
-        if not self.observations:
-            self._ask_first()
+        self.ask_first()
         while (call := self.calls.get(key)) and self.discovery.turn(call, self.observations) is Turn.LATER:
             self.observation(*self.discovery.awaited(call, self.observations).key)
         if key in self.calls:
@@ -211,17 +236,7 @@ class Check:
         """Every call of the plan, put as the endpoint wants it."""
         return tuple(map(self.fit.call, self.planned.every_call))
 
-    @property
-    def _current(self) -> Plan:
-        """The plan without what discovery has ruled out: what that would have cost is there for others."""
-        open_calls = [
-            call for call in self._fitted if self.discovery.turn(call, self.observations) is not Turn.NEVER
-        ]
-        return within(self.settings.budget, open_calls)
-
     def _all_observations(self) -> Iterator[Observation]:
-        if not self.observations:
-            yield self._ask_first()
         yield from self._observed(call for call in self._ready() if call.scenario.is_quick_start)
         while not why_nothing_was_judged(self._in_order()) and (ready := self._ready()):
             yield from self._observed(ready)
@@ -236,7 +251,7 @@ class Check:
 
     def _ready(self) -> list[Call]:
         """What can be asked now."""
-        current = {call.key: call for call in self._current.calls}
+        current = {call.key: call for call in self.current.calls}
         waiting = [call for key, call in current.items() if key not in self.observations]
         lists = any(_lists_models(call) for call in waiting)
         return [
@@ -262,23 +277,6 @@ class Check:
         """The observation that a follow-up goes on from."""
         return None if call.after is None else self.observations.get(call.after)
 
-    def _ask_first(self) -> Observation:
-        """Ask the first question until it is put as the endpoint wants it.
-
-        Its answer decides whether there is something to judge.
-        """
-        seen = asked = self.observer.observe(self.fit.call(self._first))
-        raise_if_nothing_to_judge(seen, self.target)
-        fit = self.fit
-        while (other := next_fit(fit, seen)) is not None and self.observer.allowance.take_retry():
-            again = self.observer.observe(other.call(self._first))
-            seen, fit = replace(again, earlier=(*seen.tries, *again.earlier)), other
-        if seen.is_clean_refusal:
-            seen, fit = asked, self.fit
-        self.fit = fit
-        self.observations[self._first.key] = seen
-        return seen
-
     def _in_order(self) -> list[Observation]:
         keys = (call.key for call in self.planned.every_call)
         return [self.observations[key] for key in keys if key in self.observations]
@@ -287,13 +285,13 @@ class Check:
     def _left_out(self) -> Sequence[Call]:
         """What the budget left out, of a run that asked all else."""
         if not self.has_ended or why_nothing_was_judged(self._in_order()):
-            return self._current.left_out
-        current = self._current
+            return self.current.left_out
+        current = self.current
         return [*(call for call in current.calls if call.key not in self.observations), *current.left_out]
 
     def _partial(self) -> Iterator[str]:
         """Why the run says less than it would have, in clauses."""
-        planned = len(self._current.every_call)
+        planned = len(self.current.every_call)
         if self._left_out:
             yield f"the budget left out {len(self._left_out):,} of {planned:,} calls"
         if not self.has_ended:

@@ -78,6 +78,13 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text.")]
 Claims = Annotated[
     bool, typer.Option("--claims", help="Print what the endpoint was seen to do, for likewise.toml.")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be asked, and what it may cost; ask nothing.")
+]
+RequireComplete = Annotated[
+    bool,
+    typer.Option("--require-complete", help="Exit with 3 where the budget or an interruption cut the run."),
+]
 LevelName = Annotated[
     Literal["must", "spec", "recommended"], typer.Option("--level", help="What counts for the exit code.")
 ]
@@ -126,6 +133,8 @@ def check(
         str, typer.Option("--format", help="Which reports, by commas.")
     ] = "html,junit,markdown",
     claims: Claims = False,  # noqa: FBT002  # a command-line flag
+    dry_run: DryRun = False,  # noqa: FBT002  # a command-line flag
+    require_complete: RequireComplete = False,  # noqa: FBT002  # a command-line flag
     quiet: Quiet = False,  # noqa: FBT002  # a command-line flag
     no_color: NoColor = False,  # noqa: FBT002  # a command-line flag
 ) -> None:
@@ -156,6 +165,9 @@ def check(
             "--resume goes on in the folder of one target's run.",
             "Leave out --out, and name that target alone.",
         )
+    if dry_run:
+        _print_plans(chosen, settings)
+        return
     for target in chosen:
         folder = resume or _folder_for(target.name, out, is_one_of_many=len(chosen) > 1)
         try:
@@ -169,6 +181,7 @@ def check(
                     quiet=quiet,
                     claims=claims,
                     goes_on=resume is not None,
+                    require_complete=require_complete,
                 )
             )
         except NothingJudgedError as error:
@@ -187,6 +200,7 @@ def _check_one(
     quiet: bool,
     claims: bool,
     goes_on: bool,
+    require_complete: bool,
 ) -> int:
     """Check a target, print what its user needs to know, and give the exit code."""
     from harness import content, report, run
@@ -204,6 +218,9 @@ def _check_one(
             try:
                 if goes_on:
                     checking.resume(folder)
+                checking.ask_first()
+                for note in checking.fit.notes if not quiet else ():
+                    console.print(f"{note} {_bounds(checking.current, target)}", markup=False)
                 checking.observe(folder, advance)
             except KeyboardInterrupt:
                 is_interrupted = True
@@ -220,15 +237,30 @@ def _check_one(
         sys.stdout.flush()
         # Calls under way can't be called back, and waiting for them is what the user has just refused.
         os._exit(INTERRUPTED)
+    if require_complete and finished.partial and finished.exit_code == 0:
+        return NothingJudgedError.exit_code
     return finished.exit_code
 
 
+def _print_plans(targets: Sequence["Target"], settings: "Settings") -> None:
+    from harness.check import plan_for, promised
+    from harness.report import dry_run
+
+    for target in targets:
+        for line in dry_run.lines(target, plan_for(target, settings), promised(target)):
+            typer.echo(line)
+
+
 def _announcement(target: "Target", planned: "Plan") -> str:
-    left_out = f"; {len(planned.left_out)} more are left out by the budget" if planned.left_out else ""
-    return (
-        f"Checking {target.name}: {len(planned.calls)} requests, "
-        f"at most {planned.tokens:,} completion tokens{left_out}."
-    )
+    left_out = f" {len(planned.left_out)} more are left out by the budget." if planned.left_out else ""
+    return f"Checking {target.name}: {_bounds(planned, target)}{left_out}"
+
+
+def _bounds(planned: "Plan", target: "Target") -> str:
+    from harness.report.dry_run import summary
+    from harness.report.text import plural
+
+    return f"At most {plural(len(planned.calls), 'request')}, {summary(planned, target.price)}."
 
 
 @contextmanager

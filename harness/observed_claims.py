@@ -29,7 +29,7 @@ def observed_claims(
     """
     shown = shown_outcomes(scenarios, rules, verdicts)
     fails = [name for name, seen in shown.items() if seen & {Outcome.FAIL, Outcome.UNSUPPORTED}]
-    works = [name for name, seen in shown.items() if seen & _SHOWN and name not in fails]
+    works = [name for name, seen in shown.items() if Outcome.PASS in seen and name not in fails]
     return ObservedClaims(
         tuple(works), tuple(fails), tuple(name for name in shown if name not in {*works, *fails})
     )
@@ -44,13 +44,13 @@ def unshown(
     """Each claimed capability of which no rule could say anything, with the commonest reason."""
     shown = shown_outcomes(scenarios, rules, verdicts)
     for name in sorted(claimed):
-        if not shown[name] & {*_SHOWN, Outcome.FAIL, Outcome.UNSUPPORTED}:
+        if not shown[name] & {Outcome.PASS, Outcome.FAIL}:
             reasons = Counter(
                 verdict.reason
                 for verdict in verdicts
                 if verdict.outcome is Outcome.INCONCLUSIVE
                 and name in _needs(scenarios, verdict)
-                and _is_about(rules, verdict)
+                and _is_about(rules.get(verdict.rule), verdict)
             )
             yield name, reasons.most_common(1)[0][0] if reasons else "no rule reads what came"
 
@@ -58,12 +58,29 @@ def unshown(
 def shown_outcomes(
     scenarios: Mapping[str, Scenario], rules: Mapping[str, Rule], verdicts: Iterable[Verdict]
 ) -> Mapping[str, set[Outcome]]:
-    """For each capability the outcomes of the rules about it."""
-    outcomes: dict[str, set[Outcome]] = {name: set() for name in CAPABILITIES}
+    """For each capability the outcomes of the rules about it.
+
+    What needs several is no mark against one that a scenario with fewer shows: a function that is named and
+    not called says nothing of tools that are called elsewhere.
+    """
+    has_own = frozenset().union(*(rule.shows for rule in rules.values()))
+    shown: dict[str, set[frozenset[str]]] = {name: set() for name in CAPABILITIES}
+    others: list[tuple[Outcome, frozenset[str]]] = []
     for verdict in verdicts:
-        if _is_about(rules, verdict):
-            for name in _needs(scenarios, verdict):
-                outcomes[name].add(verdict.outcome)
+        rule, needs = rules.get(verdict.rule), _needs(scenarios, verdict)
+        if not _is_about(rule, verdict):
+            continue
+        if verdict.outcome not in _SHOWN:
+            others.append((verdict.outcome, needs))
+            continue
+        for name in needs:
+            if name not in has_own or (rule is not None and name in rule.shows):
+                shown[name].add(needs)
+    outcomes = {name: {Outcome.PASS} if sets else set() for name, sets in shown.items()}
+    for outcome, needs in dict.fromkeys(others):
+        for name in needs:
+            if not any(fewer < needs for fewer in shown[name]):
+                outcomes[name].add(outcome)
     return outcomes
 
 
@@ -74,9 +91,8 @@ _ABOUT = frozenset(
 """The surfaces whose rules speak of what was asked for; the others speak of any answer."""
 
 
-def _is_about(rules: Mapping[str, Rule], verdict: Verdict) -> bool:
+def _is_about(rule: Rule | None, verdict: Verdict) -> bool:
     """Whether a verdict says if a capability is there: by a rule that must hold, or that shows an effect."""
-    rule = rules.get(verdict.rule)
     has_effect = rule is not None and bool(rule.effect_of)
     return verdict.surface in _ABOUT and (verdict.level == "must" or has_effect)
 

@@ -137,14 +137,21 @@ def _calls(scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequenc
                 yield from (Call(scenario, client, mode) for mode in scenario.modes if mode in modes)
 
 
+def _simplicity(scenario: Scenario) -> tuple[int, bool, bool]:
+    """Orders scenarios by how little they need; those first that go through several clients, raw among them.
+
+    What goes through one client alone is there for a special case, whose refusal would say too much.
+    """
+    clients = scenario.clients
+    return len(scenario.needs), bool(clients) and "raw" not in clients, len(clients) == 1
+
+
 def _openings(calls: Iterable[Call]) -> frozenset[str]:
-    """The simplest scenario of each use: the one that needs least, in the suites' order."""
+    """The simplest scenario of each use."""
     found: dict[UseName, Scenario] = {}
-    for call in calls:
-        use = use_of_call(call.scenario, call.mode)
-        known = found.get(use)
-        if call.after is None and (known is None or len(call.scenario.needs) < len(known.needs)):
-            found[use] = call.scenario
+    for call in sorted(calls, key=lambda call: _simplicity(call.scenario)):
+        if call.after is None:
+            found.setdefault(use_of_call(call.scenario, call.mode), call.scenario)
     return frozenset(scenario.id for scenario in found.values())
 
 
@@ -156,7 +163,7 @@ def _can_be_found_out(missing: frozenset[str], probed: Iterable[frozenset[str]])
 def _probes(calls: Iterable[Call], claims: frozenset[str]) -> Mapping[tuple[frozenset[str], Mode], Key]:
     """For each set of capabilities that is not claimed, a call in each mode that needs it and little else."""
     found: dict[tuple[frozenset[str], Mode], Key] = {}
-    for call in sorted(calls, key=lambda call: len(call.scenario.needs)):
+    for call in sorted(calls, key=lambda call: _simplicity(call.scenario)):
         missing = call.scenario.needs - claims
         if missing and call.scenario.is_answered and call.after is None:
             found.setdefault((missing, call.mode), call.key)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.errors import NothingJudgedError
+
 if TYPE_CHECKING:
     from harness.check import Check, Settings
     from harness.judge import Cell
@@ -73,16 +75,19 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     planned = config.stash[_SESSION].select([item for item in items if isinstance(item, RuleItem)])
     if planned is None:
         return None
+    from harness.report.text import plural
+
     left_out = f"; {len(planned.left_out)} more are left out by the budget" if planned.left_out else ""
-    return (
-        f"likewise asks at most {len(planned.calls)} requests, "
-        f"for at most {planned.tokens:,} completion tokens{left_out}"
-    )
+    requests = plural(len(planned.calls), "request")
+    return f"likewise asks at most {requests}, for at most {planned.tokens:,} completion tokens{left_out}"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the run's folder when one is asked for."""
-    session.config.stash[_SESSION].save()
+    """Write the run's folder when one is asked for; a session that could judge nothing is no success."""
+    likewise = session.config.stash[_SESSION]
+    likewise.save()
+    if session.exitstatus == pytest.ExitCode.OK and likewise.judged_nothing:
+        session.exitstatus = NothingJudgedError.exit_code
 
 
 class RuleFailedError(Exception):
@@ -152,6 +157,14 @@ class _Session:
     @property
     def level(self) -> Any:
         return self.config.getoption("--level")
+
+    @property
+    def judged_nothing(self) -> bool:
+        """Whether rules were asked for their verdict, and none could say anything."""
+        from harness.verdict import Outcome
+
+        said = {Outcome.PASS, Outcome.FAIL, Outcome.WAIVED}
+        return bool(self.verdicts) and not any(verdict.outcome in said for verdict in self.verdicts)
 
     def cells(self, rule: "Rule") -> "Iterator[Cell]":
         from harness import content

@@ -67,6 +67,7 @@ class Rule:
     check: Callable[[Any], Violations]
     when: Callable[[Scenario], bool]
     effect_of: str
+    shows: frozenset[str]
 
     @property
     def surface(self) -> str:
@@ -98,13 +99,15 @@ def rule(
     answers: tuple[str, ...] = (),
     when: Callable[[Scenario], bool] = lambda scenario: bool(scenario.id),
     effect_of: str = "",
+    shows: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Violations]], Rule]:
     """Make a rule of a function.
 
     `rule_id` is stable and starts with its surface and a dot; `source` names the public document or
     observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `answers`
     names the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios;
-    `effect_of` names the request parameter that is honoured where the rule holds and ignored where not.
+    `effect_of` names the request parameter that is honoured where the rule holds and ignored where not;
+    `shows` names the capabilities that are there where it holds: what a rule shows, no other's pass does.
     """
 
     def make(check: Callable[..., Violations]) -> Rule:
@@ -120,6 +123,7 @@ def rule(
             check=check,
             when=when,
             effect_of=effect_of,
+            shows=frozenset(shows),
         )
 
     return make

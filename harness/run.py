@@ -227,7 +227,7 @@ def summarised(
         requests=[_request(seen, target) for seen in observations],
         tokens=_tokens(observations),
         flakiness=flakiness(observations),
-        uses=list(use_table(observations, verdicts, known, level=level, unasked=unasked)),
+        uses=list(use_table(observations, verdicts, known, content.rules(), level=level, unasked=unasked)),
         parameters=list(parameter_verdicts(content.rules().values(), verdicts, observations)),
         rates=list(rates(verdicts)),
         notes=[*remarks, *sorted({note for seen in observations for note in seen.reply.notes})],

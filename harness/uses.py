@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from harness.evidence import Observation
-from harness.rule import Level
+from harness.rule import Level, Rule
 from harness.scenario import Http, Mode, Operation, Scenario
 from harness.verdict import Outcome, Verdict
 
@@ -123,6 +123,7 @@ def use_table(
     observations: Sequence[Observation],
     verdicts: Iterable[Verdict],
     scenarios: Mapping[str, Scenario],
+    rules: Mapping[str, Rule],
     *,
     level: Level,
     unasked: Mapping[tuple[UseName, str], tuple[UseState, str]],
@@ -141,11 +142,20 @@ def use_table(
         use = use_of_verdict(verdict, scenarios.get(verdict.scenario))
         for client in clients if verdict.client == "all" else (verdict.client,):
             said_of[use, client].append(verdict)
+    shown_by = {use: _rules_that_show(use, rules) for use in USES}
     for use in USES:
         for client in clients:
             place = use, client
             nothing = unasked.get(place, ("not asked", _NEVER))
-            yield UseCell(use, client, *_standing(use, seen_of[place], said_of[place], level, nothing))
+            standing = _standing(seen_of[place], said_of[place], shown_by[use], level, nothing)
+            yield UseCell(use, client, *standing)
+
+
+def _rules_that_show(use: UseName, rules: Mapping[str, Rule]) -> frozenset[str]:
+    """The rules that must have something to say where a use works; none where any may."""
+    about = [rule for rule in rules.values() if rule.surface in _SHOWN_BY.get(use, frozenset())]
+    proper = [rule.id for rule in about if rule.shows]
+    return frozenset(proper or (rule.id for rule in about))
 
 
 def state_over(states: Iterable[UseState]) -> UseState:
@@ -163,9 +173,9 @@ _FROM_CERTAIN: tuple[UseState, ...] = ("works in part", "works", "not judged", "
 
 
 def _standing(
-    use: UseName,
     seen: Sequence[Observation],
     said: Sequence[Verdict],
+    shown_by: frozenset[str],
     level: Level,
     nothing: tuple[UseState, str],
 ) -> tuple[UseState, str]:
@@ -183,11 +193,8 @@ def _standing(
         return "not asked", of_client[0].reason
     if outcomes <= {Outcome.UNSUPPORTED, Outcome.SKIPPED}:
         return "unsupported", next(one.reason for one in of_client if one.outcome is Outcome.UNSUPPORTED)
-    shown_by = _SHOWN_BY.get(use)
-    if not any(
-        one.outcome in {Outcome.PASS, Outcome.WAIVED} and (shown_by is None or one.surface in shown_by)
-        for one in of_client
-    ):
+    passed = {one.rule for one in of_client if one.outcome in {Outcome.PASS, Outcome.WAIVED}}
+    if not (passed & shown_by if shown_by else passed):
         return "not judged", _commonest(of_client)
     if partial := _in_part(seen, of_client):
         return "works in part", partial

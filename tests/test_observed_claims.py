@@ -48,6 +48,17 @@ def test_what_fails_beside_it_says_nothing_of_a_capability() -> None:
     assert observed_claims(SCENARIOS, {}, beside).works == ("tools",)
 
 
+def test_what_needs_more_is_no_mark_against_what_is_shown_with_less() -> None:
+    named = Scenario("named", "A question.", chat({"messages": []}), needs=frozenset({"tools", "n"}))
+    for outcome in (Outcome.FAIL, Outcome.UNSUPPORTED):
+        claims = observed_claims(
+            {**SCENARIOS, "named": named},
+            {},
+            [verdict("tools", Outcome.PASS), verdict("named", outcome)],
+        )
+        assert (claims.works, claims.fails) == (("tools",), ("n",))
+
+
 def test_a_claim_that_nothing_could_judge_is_named_with_the_reason() -> None:
     undecided = replace(verdict("tools", Outcome.INCONCLUSIVE), reason="the model made no tool call")
     assert list(unshown({"tools", "n"}, SCENARIOS, {}, [undecided, verdict("n", Outcome.PASS)])) == [

@@ -139,6 +139,7 @@ def _beginnings(parts: Parts) -> Iterator[tuple[object, str, Object]]:
     breaks="The program has no such function: a KeyError, or a call that is never made.",
     answers=("st-all-index-0",),
     when=_asks_for_calls,
+    shows=("tools", "tool-choice-named", "tool-choice-required", "parallel-tools"),
 )
 def only_functions_that_are_offered_are_called(answer: Answer) -> Violations:
     """Every tool call names a function that the request offers."""

@@ -130,10 +130,11 @@ def thinks_in_secret(method: str, path: str, asked: Asked) -> Said:  # noqa: ARG
 
 
 def _all_thoughts(asked: Asked, cap: int) -> bytes:
+    prompt_tokens = 2 * len(json.dumps(asked.get("messages"), ensure_ascii=False).split())
     usage = {
-        "prompt_tokens": 9,
+        "prompt_tokens": prompt_tokens,
         "completion_tokens": cap,
-        "total_tokens": cap + 9,
+        "total_tokens": cap + prompt_tokens,
         "completion_tokens_details": {"reasoning_tokens": cap},
     }
     common = {"id": f"chatcmpl-{next(_numbers)}", "created": int(time.time()), "model": MODEL}
