@@ -108,8 +108,9 @@ def _scenarios_page(scenarios: Sequence[Scenario]) -> Iterator[str]:
     yield "# Scenarios"
     yield (
         "Each scenario is one thing that is asked, through every client that can ask it, in each of its "
-        "modes. Those in **bold** are the calls of the founding promise, of which the drop-in table is made. "
-        "Of what needs a capability that the target does not claim, one call is made, and it may be refused."
+        "modes. Those in **bold** are the calls of the founding promise, without which nothing is judged. "
+        "What needs a capability that the target does not claim is asked where a probe was not refused cleanly "
+        "([verdicts](verdicts.md#discovery))."
     )
     yield _table(
         ("scenario", "what is asked", "how", "clients", "modes", "expects", "needs"),
