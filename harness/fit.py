@@ -21,6 +21,11 @@ THINKING_STEPS_TOKENS = (512, 2048)
 
 _ABOUT_THE_SPELLING = frozenset({"max-tokens", "max-completion-tokens"})
 _REASONING = ("reasoning_content", "reasoning")
+_SAID = ("content", "refusal", "tool_calls", "function_call")
+_OTHER_CAP: Mapping[CapName, CapName] = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "none",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +115,21 @@ def _body(body: bytes, spelling: CapName) -> bytes:
 def next_fit(fit: Fit, seen: Observation) -> Fit | None:
     """Another way to put the first question, after what came of this one; None when it was understood."""
     if seen.is_clean_refusal:
-        spellings: Mapping[CapName, CapName] = {
-            "max_tokens": "max_completion_tokens",
-            "max_completion_tokens": "none",
-        }
-        spelling = spellings.get(fit.cap)
-        return None if spelling is None or not _is_refusal_of_a_value(seen) else replace(fit, cap=spelling)
+        spelling = other_cap(fit.cap, seen)
+        return None if spelling is None else replace(fit, cap=spelling)
     step = next((tokens for tokens in THINKING_STEPS_TOKENS if tokens > fit.thinking_tokens), None)
     return replace(fit, thinking_tokens=step) if step and _needs_room(seen, fit) else None
+
+
+def other_cap(cap: CapName, seen: Observation) -> CapName | None:
+    """Another spelling to try after a refusal of this one; None where it was none, or all have been tried."""
+    return _OTHER_CAP.get(cap) if seen.is_clean_refusal and _is_refusal_of_a_value(seen) else None
+
+
+def is_all_thoughts(seen: Observation) -> bool:
+    """Whether an answer reached its cap before it said anything to its user."""
+    parts = _parts(seen)
+    return parts is not None and _is_cut_in_thought(parts)
 
 
 def fit_of(seen: Observation) -> Fit:
@@ -142,13 +154,22 @@ def _is_refusal_of_a_value(seen: Observation) -> bool:
 
 def _needs_room(seen: Observation, fit: Fit) -> bool:
     """Whether thoughts took all of the cap, or are there at all where none have been allowed for."""
-    try:
-        parts = Parts.of(seen)
-    except NotJudgedError:
+    parts = _parts(seen)
+    if parts is None:
         return False
-    has_text = any(part.said.get("content") for part in parts)
-    is_cut = any(part.choice.get("finish_reason") == "length" for part in parts)
     details = parts.usage.get("completion_tokens_details")
     counted = details.get("reasoning_tokens") if isinstance(details, dict) else None
     thinks = bool(counted) or any(part.said.get(name) for part in parts for name in _REASONING)
-    return (is_cut and not has_text) or (thinks and not fit.thinking_tokens)
+    return _is_cut_in_thought(parts) or (thinks and not fit.thinking_tokens)
+
+
+def _parts(seen: Observation) -> Parts | None:
+    try:
+        return Parts.of(seen)
+    except NotJudgedError:
+        return None
+
+
+def _is_cut_in_thought(parts: Parts) -> bool:
+    says_something = any(part.said.get(name) for part in parts for name in _SAID)
+    return not says_something and any(part.choice.get("finish_reason") == "length" for part in parts)

@@ -70,6 +70,7 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     ),
     "harness.comparison": ("harness.observe", "harness.endpoint", "harness.hops", *_LOADERS),
     "harness.load": ("harness.endpoint",),
+    "harness.fit": (*_TOP, *_LOADERS),
     **dict.fromkeys(_FIGURES, (*_TOP, *_LOADERS)),
 }
 """What a room must never import: whatever asks or draws is of no use to what judges."""

@@ -53,7 +53,7 @@ from harness.load.job import Job
 from harness.load.live import line
 from harness.load.load_run import Curve, LoadRun, Plan, WorkloadSummary
 from harness.load.metrics import ClientFigures, figures, timeline
-from harness.load.probe import probe
+from harness.load.probe import Probed, probe
 from harness.load.record_log import forget
 from harness.load.search import Step, cut_short, find_max, sweep
 from harness.load.verdicts import verdicts
@@ -83,9 +83,13 @@ def load_and_report(
     """Make the load, write its reports, print what its user needs to know, and give the exit code."""
     load_run.check_own(folder, baseline)
     before = None if baseline is None else load_run.load(baseline)
-    if before is not None:
-        asked = [(client, settings.mode.value) for client in settings.clients]
-        load_run.check_comparable(before, _unfinished(target, settings, now()), asked)
+
+    def check(planned: LoadRun) -> None:
+        if before is not None:
+            asked = [(client, settings.mode.value) for client in settings.clients]
+            load_run.check_comparable(before, planned, asked)
+
+    check(_unfinished(target, settings, now()))
     stop = Event()
     with Live(console=console, auto_refresh=False, transient=True) as display:
 
@@ -93,7 +97,7 @@ def load_and_report(
             if console.is_terminal and not quiet:
                 display.update(Text(line(name, duration_s, progress)), refresh=True)
 
-        run = load(target, settings, environ, folder, show, stop)
+        run = load(target, settings, environ, folder, check, show, stop)
     if before is not None and run.clients:
         run = load_run.compared(run, before)
         load_run.save(run, folder)
@@ -108,10 +112,11 @@ def load(
     settings: LoadSettings,
     environ: Mapping[str, str],
     folder: Path,
+    check: Callable[[LoadRun], None],
     show: Callable[[str, float, Progress], None],
     stop: Event,
 ) -> LoadRun:
-    """Make the load and keep the run.
+    """Make the load and keep the run; `check` raises where it is not to be made as the endpoint wants it.
 
     Once the load has begun, Ctrl-C sets `stop` and ends it early with what there is; before that, it raises
     KeyboardInterrupt.
@@ -123,10 +128,13 @@ def load(
         with given_up_by_ctrl_c():
             at, endpoint = stack.enter_context(_started(target, environ))
             jobs = [_job(at, settings, client) for client in settings.clients]
-            for job in jobs:
-                probe(job, at, endpoint)
+            probed = _probed(jobs, at, endpoint)
+            jobs = [replace(job, output_cap=probed.output_cap) for job in jobs]
             variables = {name: environ[name] for name in at.access.variables}
-            tell = _Told(_unfinished(at, settings, began), folder, show)
+            planned = _unfinished(at, settings, began)
+            notes = [*planned.notes, *probed.notes]
+            tell = _Told(replace(planned, output_cap=probed.output_cap, notes=notes), folder, show)
+            check(tell.run)
             make = stack.enter_context(_maker(settings, endpoint, variables, folder, tell, stop))
         stack.enter_context(_stopped_by_ctrl_c(stop))
         forget(folder)
@@ -136,6 +144,15 @@ def load(
     finished = replace(finished, finished=now())
     load_run.save(finished, folder)
     return finished
+
+
+def _probed(jobs: Iterable[Job], target: Target, endpoint: Endpoint) -> Probed:
+    """What the requests before the load found out, one of each client; each is put as the last one was."""
+    found = Probed()
+    for job in jobs:
+        last, found = found, probe(replace(job, output_cap=found.output_cap), target, endpoint)
+        found = replace(found, thinks_to_the_cap=found.thinks_to_the_cap or last.thinks_to_the_cap)
+    return found
 
 
 @dataclass(slots=True)

@@ -76,6 +76,11 @@ def unlike(before: "LoadRun", after: "LoadRun") -> str:
         arrivals = [word.partition(":")[0] for word in arrivals]
     if len(set(arrivals)) > 1:
         return "arrivals {} there, {} here".format(*arrivals)
+    are_capped = [run.output_cap != "none" for run in (before, after)]
+    if len(set(are_capped)) > 1:
+        return "answers {} a cap there, {} one here".format(
+            *("with" if is_capped else "without" for is_capped in are_capped)
+        )
     caps = ["no cap" if run.plan.cap is None else f"a cap of {run.plan.cap:,}" for run in (before, after)]
     return "{} there, {} here".format(*caps) if len(set(caps)) > 1 else ""
 

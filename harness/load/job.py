@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from harness.access import Access
+from harness.fit import CapName
 from harness.load.arrivals import ClosedLoop, Row, Schedule, TraceReplay, parse_schedule
 from harness.load.metrics import Tally
 from harness.load.objectives import Objective, parse_objectives
@@ -24,7 +25,8 @@ class Job:
 
     `arrivals` is the word of the schedule, `trace` its rows where it replays one; `cap` bounds the requests
     in flight of all workers together. `timeout_s` bounds each request. `waivers` are
-    those of the target, beside which its dialect's hold.
+    those of the target, beside which its dialect's hold. `output_cap` is how the endpoint wants the cap of an
+    answer spelled.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class Job:
     objectives: list[str]
     is_judged: bool
     waivers: tuple[Waiver, ...] = ()
+    output_cap: CapName = "max_tokens"
 
     def to_json(self) -> dict[str, Any]:
         """The job as JSON values."""
@@ -89,8 +92,9 @@ class Job:
 
     @property
     def workload(self) -> Workload:
-        """What is asked."""
-        return parse_workload(self.workload_name, self.workload_source)
+        """What is asked, put as the endpoint wants it."""
+        workload = parse_workload(self.workload_name, self.workload_source)
+        return replace(workload, output_cap=self.output_cap)
 
     @property
     def wanted(self) -> tuple[Objective, ...]:

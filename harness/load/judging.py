@@ -241,12 +241,13 @@ def _rules() -> tuple[Rule, ...]:
 
 def _broken_rules(answered: Answered, asked: LoadRequest, waivers: Sequence[Waiver]) -> Iterator[str]:
     """The rules of the layers that fail on an answer."""
-    for verdict in judge(_rules(), [_observation(answered, asked)], waivers, date.today()):
+    for verdict in judge(_rules(), [observation(answered, asked)], waivers, date.today()):
         if verdict.outcome is Judged.FAIL:
             yield verdict.rule
 
 
-def _observation(answered: Answered, asked: LoadRequest) -> Observation:
+def observation(answered: Answered, asked: LoadRequest) -> Observation:
+    """An answer as evidence."""
     record = answered.record
     sent = parsed(answered.request)
     options = sent.get("stream_options") if isinstance(sent, dict) else None

@@ -11,6 +11,7 @@ from typing import Literal
 import orjson
 
 from harness.errors import RunFolderError, UsageError
+from harness.fit import CapName
 from harness.load.difference import Difference, are_as_strict, differences, unlike
 from harness.load.level import at_one_level
 from harness.load.metrics import ClientFigures, Moment
@@ -96,7 +97,7 @@ class LoadRun:
 
     `clients` and `timeline` are of each client; of a curve, they are of the level that was found, or else
     measured last. `started_ns` is when each client's load began, by the monotonic clock of the requests' own
-    times.
+    times. `output_cap` is how the cap of an answer was spelled, where the workload has one.
     """
 
     schema: Schema
@@ -115,6 +116,7 @@ class LoadRun:
     workers: list[Worker] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     started_ns: dict[str, int] = field(default_factory=dict)
+    output_cap: CapName = "max_tokens"
 
     @property
     def shown_arrivals(self) -> str:

@@ -29,6 +29,7 @@ from typing import Literal, TypeAlias
 
 from harness import content
 from harness.errors import ConfigError, UsageError
+from harness.fit import CapName
 from harness.load.objectives import Objective, parse_objective
 from harness.scenario import Operation
 from harness.toml_table import Table, did_you_mean, parsed_table, shown_value
@@ -121,6 +122,9 @@ class Workload:
     `cacheable` says what of a prompt may be answered from a cache: with `nothing`, the nonce is the first
     thing that the model reads; with `prefix`, it stands behind what several requests share, which is all that
     was said before where there are turns; with `everything`, there is none.
+
+    `output_cap` is how the endpoint wants the cap of an answer spelled, which no file says; where `params`
+    have one of that name, it is kept.
     """
 
     name: str
@@ -138,6 +142,7 @@ class Workload:
     params: Mapping[str, Json] = field(default_factory=dict)
     source: str = ""
     """The text that it was read from, for `parse_workload` on another machine."""
+    output_cap: CapName = "max_tokens"
 
     def request(
         self,
@@ -170,8 +175,8 @@ class Workload:
             **self.params,
             "messages": self._messages(text, nonce, run_id, seed, ordinal),
         }
-        if limit is not None:
-            params["max_tokens"] = max(1, limit)
+        if limit is not None and self.output_cap != "none":
+            params.setdefault(self.output_cap, max(1, limit))
         return LoadRequest("chat", params, nonce, self.echo)
 
     def _behind_blocks(self, blocks: Sequence[str], run_id: str) -> "Workload":

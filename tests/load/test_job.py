@@ -25,8 +25,10 @@ def test_it_goes_over_the_wire_and_back(trace: list[Row] | None) -> None:
         headers={"X-Org": Variable("ORG_ID")}, query={"v": "1"}, trust=Trust(Path("ca.pem")), timeout_s=5
     )
     job = replace(runs.job("http://127.0.0.1:1/v1"), trace=trace, waivers=waivers, cap=3, access=access)
+    job = replace(job, output_cap="max_completion_tokens")
     again = Job.from_json(msgpack.unpackb(msgpack.packb(job.to_json())))
     assert again == job
+    assert "max_completion_tokens" in again.workload.request("run", 1, 0).params
     if trace is not None:
         assert isinstance(again.schedule, TraceReplay)
         assert [arrival.hash_ids for arrival in arrivals(again.schedule, 1, 9)] == [(1, 2), ()]

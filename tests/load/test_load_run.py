@@ -135,6 +135,7 @@ def test_a_baseline_that_was_asked_otherwise_is_refused() -> None:
             "arrivals poisson:10 there, poisson:20",
         ),
         (replace(run, plan=replace(run.plan, cap=8)), "a cap of 8 there, no cap here"),
+        (replace(run, output_cap="none"), "answers without a cap there, with one here"),
         (replace(run, workload=summarised), "the workload long-prompt there, short-chat here"),
         (replace(run, workload=replace(run.workload, source="")), "the text of the workload short-chat is"),
     ):
@@ -145,6 +146,16 @@ def test_a_baseline_that_was_asked_otherwise_is_refused() -> None:
     late = [replace(each, woke_ns=each.due_ns + 50_000_000) for each in runs.some_records()]
     with pytest.raises(UsageError, match="The baseline is not valid: The generator was saturated"):
         load_run.check_comparable(runs.load_run(late), run, asked)
+
+
+def test_a_baseline_whose_cap_was_spelled_otherwise_is_of_the_same_load() -> None:
+    run = runs.load_run()
+    other = replace(run, output_cap="max_completion_tokens")
+    load_run.check_comparable(other, run, [(client.client, client.mode) for client in run.clients])
+    held = load_run.compared(run, other)
+    assert held.notes == []
+    assert held.baseline is not None
+    assert held.baseline.differences
 
 
 def test_what_else_was_asked_otherwise_is_told() -> None:
