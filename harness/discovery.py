@@ -41,7 +41,7 @@ class Discovery:
     def turn(self, call: Call, seen: Mapping[Key, Observation]) -> Turn:
         """Whether a call is to be asked, given what was seen."""
         probes = self.probes_of(call)
-        if any(probe.key in seen and seen[probe.key].is_clean_refusal for probe in probes):
+        if any(probe.key in seen and seen[probe.key].is_unsupported for probe in probes):
             return Turn.NEVER
         return Turn.NOW if all(probe.key in seen for probe in probes) else Turn.LATER
 

@@ -114,7 +114,7 @@ def _body(body: bytes, spelling: CapName) -> bytes:
 
 def next_fit(fit: Fit, seen: Observation) -> Fit | None:
     """Another way to put the first question, after what came of this one; None when it was understood."""
-    if seen.is_clean_refusal:
+    if seen.is_clean_refusal and not seen.ran_out:
         spelling = other_cap(fit.cap, seen)
         return None if spelling is None else replace(fit, cap=spelling)
     step = next((tokens for tokens in THINKING_STEPS_TOKENS if tokens > fit.thinking_tokens), None)
@@ -154,6 +154,8 @@ def _is_refusal_of_a_value(seen: Observation) -> bool:
 
 def _needs_room(seen: Observation, fit: Fit) -> bool:
     """Whether thoughts took all of the cap, or are there at all where none have been allowed for."""
+    if seen.ran_out:
+        return True
     parts = _parts(seen)
     if parts is None:
         return False

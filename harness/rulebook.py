@@ -109,7 +109,7 @@ def _scenarios_page(scenarios: Sequence[Scenario]) -> Iterator[str]:
     yield (
         "Each scenario is one thing that is asked, through every client that can ask it, in each of its "
         "modes. Those in **bold** are the calls of the founding promise, without which nothing is judged. "
-        "What needs a capability that the target does not claim is asked where a probe was not refused cleanly "
+        "What needs a capability that the target does not claim is asked where no probe of it was refused "
         "([verdicts](verdicts.md#discovery))."
     )
     yield _table(

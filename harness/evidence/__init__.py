@@ -74,7 +74,7 @@ class Observation:
     @property
     def is_unsupported(self) -> bool:
         """Whether the endpoint refuses cleanly what it does not claim."""
-        return not self.is_claimed and self.is_clean_refusal
+        return not self.is_claimed and self.is_clean_refusal and not self.ran_out
 
     @property
     def response(self) -> Response:

@@ -99,7 +99,7 @@ def test_a_partial_run_says_so_and_is_no_success_where_it_must_be_whole(
     made = json.loads((tmp_path / "strict" / "run.json").read_bytes())
     assert (made["is_complete"], len(made["partial"]), len(made["requests"])) == (False, 1, 12)
     page = (tmp_path / "strict" / "report.html").read_text()
-    assert "This run is partial: the budget left out" in page
+    assert re.search(r"This run is partial: (<bdi>)?the budget left out", page)
 
 
 def test_quiet_says_the_same_sentence(tmp_path: Path, endpoint: Address) -> None:
@@ -111,10 +111,10 @@ def test_quiet_says_the_same_sentence(tmp_path: Path, endpoint: Address) -> None
 
 
 def test_a_rate_limit_that_never_ends_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
-    (tmp_path / "likewise.toml").write_text("")
     with standing_before(always_429) as base_url:
         (tmp_path / "likewise.toml").write_text(
-            f'[targets.busy]\nbase_url = "{base_url}"\nmodel = "{MODEL}"\napi_key_env = "A_KEY"\nretries = 0\n'
+            f'[targets.busy]\nbase_url = "{base_url}"\nmodel = "{MODEL}"\n'
+            'api_key_env = "A_KEY"\nretries = 0\n'
         )
         result = ran("harness", "check", "busy", "--out", "out", cwd=tmp_path)
         tests = ran(
