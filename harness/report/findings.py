@@ -319,6 +319,10 @@ _CLAUSES: Mapping[UseState, str] = {
 }
 
 
+_NAMED_USES = 4
+"""What works is counted where more uses do, since the table names them."""
+
+
 def _use_clauses(run: Run) -> Iterator[str]:
     """What works, and what does not, from the gravest on."""
     by_state: dict[UseState, list[str]] = {}
@@ -334,7 +338,9 @@ def _use_clauses(run: Run) -> Iterator[str]:
         return
     for state, clause in _CLAUSES.items():
         if names := by_state.get(state):
-            yield f"{clause} {_in_words(names)}"
+            is_many = state == "works" and len(names) > _NAMED_USES
+            others = "other uses" if by_state.keys() & {"breaks", "deviates", "works in part"} else "uses"
+            yield f"{clause} {len(names)} {others}" if is_many else f"{clause} {_in_words(names)}"
     if not by_state:
         yield "was not asked anything that shows a use"
 
