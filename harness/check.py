@@ -84,6 +84,7 @@ class Check:
     fit: Fit = field(default_factory=Fit)
     observations: dict[Key, Observation] = field(default_factory=dict)
     has_ended: bool = False
+    _current: Plan | None = None
 
     @cached_property
     def discovery(self) -> Discovery:
@@ -91,17 +92,15 @@ class Check:
         return Discovery(promised(self.target), self.planned.every_call)
 
     @property
-    def calls(self) -> Mapping[Key, Call]:
-        """The calls that are asked as things stand, in the plan's order."""
-        return {call.key: call for call in self.current.calls}
-
-    @property
     def current(self) -> Plan:
         """The plan without what discovery has ruled out: what that would have cost is there for others."""
-        open_calls = [
-            call for call in self._fitted if self.discovery.turn(call, self.observations) is not Turn.NEVER
-        ]
-        return within(self.settings.budget, open_calls)
+        if self._current is None:
+            fitted = map(self.fit.call, self.planned.every_call)
+            self._current = within(
+                self.settings.budget,
+                [one for one in fitted if self.discovery.turn(one, self.observations) is not Turn.NEVER],
+            )
+        return self._current
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
@@ -113,7 +112,7 @@ class Check:
 
         Its answer decides whether there is something to judge: raises NothingJudgedError where there is not.
         """
-        if self.observations:
+        if self._first.key in self.observations:
             return
         seen = asked = self.observer.observe(self.fit.call(self._first))
         raise_if_nothing_to_judge(seen, self.target)
@@ -124,7 +123,7 @@ class Check:
         if seen.is_clean_refusal:
             seen, fit = asked, self.fit
         self.fit = fit
-        self.observations[self._first.key] = seen
+        self._add(seen)
 
     def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
         """Ask everything, and write each exchange into the folder as it comes.
@@ -149,7 +148,7 @@ class Check:
             is_of_target = seen.exchange.request.url.startswith(f"{self.target.base_url}/")
             key = (seen.scenario.name, seen.client, seen.mode)
             if key in may_be_asked and _is_answered(seen) and (is_of_target or self.target.starts):
-                self.observations[key] = seen
+                self._add(seen)
         if not self.observations:
             raise RunFolderError(
                 f"{folder} holds no answer of {self.target.name} that this check asks for.",
@@ -163,23 +162,25 @@ class Check:
         self.ask_first()
         key = (scenario, client, mode)
         if key not in self.observations:
-            call = next(call for call in self._fitted if call.key == key)
-            if call.after in self.calls and call.after is not None:
+            call = self.current.by_key[key]
+            if call.after is not None and call.after in self.current.by_key:
                 self.observation(*call.after)
-            lists = next(filter(_lists_models, self.calls.values()), None)
+            lists = next(filter(_lists_models, self.current.calls), None)
             if lists is not None and _is_of_embeddings(call) and "embeddings" not in self.target.models:
                 self.observation(*lists.key)
                 self._take_embedding_model()
-            self.observations[key] = self.observer.observe(call, self._before(call))
+            self._add(self.observer.observe(call, self._before(call)))
         return self.observations[key]
 
     def why_not_asked(self, scenario: str, client: str, mode: Mode) -> str:
         """Why a call of the plan is not asked; empty where it is. Its probes are asked first."""
         key = (scenario, client, mode)
         self.ask_first()
-        while (call := self.calls.get(key)) and self.discovery.turn(call, self.observations) is Turn.LATER:
+        while (call := self.current.by_key.get(key)) and self.discovery.turn(
+            call, self.observations
+        ) is Turn.LATER:
             self.observation(*self.discovery.awaited(call, self.observations).key)
-        if key in self.calls:
+        if key in self.current.by_key:
             return ""
         refusals = (self._refusal(call) for call in self.planned.every_call if call.key == key)
         return next(refusals, "") or LEFT_OUT
@@ -231,10 +232,10 @@ class Check:
     def _first(self) -> Call:
         return self.planned.every_call[0]
 
-    @property
-    def _fitted(self) -> tuple[Call, ...]:
-        """Every call of the plan, put as the endpoint wants it."""
-        return tuple(map(self.fit.call, self.planned.every_call))
+    def _add(self, seen: Observation) -> None:
+        """Keep an observation; what is asked from now on may depend on it."""
+        self.observations[seen.scenario.name, seen.client, seen.mode] = seen
+        self._current = None
 
     def _all_observations(self) -> Iterator[Observation]:
         yield from self._observed(call for call in self._ready() if call.scenario.is_quick_start)
@@ -246,12 +247,12 @@ class Check:
         ready = [(call, self._before(call)) for call in calls]
         concurrency = self.settings.concurrency or self.target.concurrency or USUAL_CONCURRENCY
         for seen in self.observer.observe_all(ready, concurrency):
-            self.observations[seen.scenario.name, seen.client, seen.mode] = seen
+            self._add(seen)
             yield seen
 
     def _ready(self) -> list[Call]:
         """What can be asked now."""
-        current = {call.key: call for call in self.current.calls}
+        current = self.current.by_key
         waiting = [call for key, call in current.items() if key not in self.observations]
         lists = any(_lists_models(call) for call in waiting)
         return [
@@ -294,7 +295,7 @@ class Check:
         planned = len(self.current.every_call)
         if self._left_out:
             yield f"the budget left out {len(self._left_out):,} of {planned:,} calls"
-        if not self.has_ended:
+        if not self.has_ended and self._ready():
             yield f"it was interrupted after {len(self.observations):,} of {planned:,} calls"
 
     def _unasked(self) -> Mapping[tuple[UseName, str], tuple[UseState, str]]:

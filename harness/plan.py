@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from harness.judge import can_ask
@@ -65,7 +66,7 @@ class Budget:
     tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """The calls of a run in order, and what the budget left out."""
 
@@ -76,6 +77,11 @@ class Plan:
     def tokens(self) -> int:
         """The most completion tokens that it asks for."""
         return sum(call.tokens for call in self.calls)
+
+    @cached_property
+    def by_key(self) -> Mapping[Key, Call]:
+        """The calls by their keys, in order."""
+        return {call.key: call for call in self.calls}
 
     @property
     def every_call(self) -> tuple[Call, ...]:

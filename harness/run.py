@@ -148,11 +148,11 @@ class Run:
     partial: list[str]
     unjudged: str
     level: Level
+    uses: list[UseCell]
+    flakiness: Flakiness
     environment: Environment
     requests: list[RequestSummary]
     tokens: Tokens
-    flakiness: Flakiness
-    uses: list[UseCell]
     parameters: list[ParameterVerdict]
     rates: list[Rate]
     notes: list[str]
