@@ -220,7 +220,7 @@ def _check_one(
                     checking.resume(folder)
                 checking.ask_first()
                 for note in checking.fit.notes if not quiet else ():
-                    console.print(f"{note} {_bounds(checking.current, target)}", markup=False)
+                    console.print(f"{note} That makes {_bounds(checking.current, target)}", markup=False)
                 checking.observe(folder, advance)
             except KeyboardInterrupt:
                 is_interrupted = True
@@ -257,10 +257,9 @@ def _announcement(target: "Target", planned: "Plan") -> str:
 
 
 def _bounds(planned: "Plan", target: "Target") -> str:
-    from harness.report.dry_run import summary
-    from harness.report.text import plural
+    from harness.report.dry_run import bounds
 
-    return f"At most {plural(len(planned.calls), 'request')}, {summary(planned, target.price)}."
+    return f"{bounds(planned, target.price)}."
 
 
 @contextmanager

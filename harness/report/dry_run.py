@@ -28,18 +28,19 @@ def lines(target: Target, planned: Plan, claims: frozenset[str]) -> Iterator[str
             f"{call.tokens or '-':>6}{cost}{turn}"
         )
     yield ""
-    yield f"{plural(len(planned.calls), 'request')}, {summary(planned, price)}; nothing was asked."
+    yield f"A check would make {bounds(planned, price)}; nothing was asked."
     if planned.left_out:
         yield f"The budget leaves out {plural(len(planned.left_out), 'more request')}."
 
 
-def summary(planned: Plan, price: Price | None) -> str:
-    """The bounds of a plan: completion tokens and, where prices are known, money."""
+def bounds(planned: Plan, price: Price | None) -> str:
+    """The most that a plan asks: requests, completion tokens and, where prices are known, money."""
     money = ""
     if price is not None:
         cost = sum(_cost(call, price) for call in planned.calls)
-        money = f", for at most about {cost:.4f} {price.currency}"
-    return f"at most {planned.tokens:,} completion tokens{money}"
+        money = f" and about {cost:.4f} {price.currency}"
+    requests = plural(len(planned.calls), "request")
+    return f"at most {requests}, for at most {planned.tokens:,} completion tokens{money}"
 
 
 def _turn(call: Call, claims: frozenset[str]) -> str:

@@ -66,9 +66,10 @@ def test_a_dry_run_says_what_it_would_ask_and_asks_nothing(tmp_path: Path) -> No
     assert (result.returncode, next(asked), list(tmp_path.iterdir())) == (0, 0, [])
     lines = result.stdout.splitlines()
     assert sum(bool(re.search(r" (raw|openai|langchain) +(plain|stream) ", line)) for line in lines) == 40
-    assert re.search(
-        r"^40 requests, at most [\d,]+ completion tokens; nothing was asked\.$", result.stdout, re.M
+    bounds = (
+        r"^A check would make at most 40 requests, for at most [\d,]+ completion tokens; nothing was asked\.$"
     )
+    assert re.search(bounds, result.stdout, re.MULTILINE)
     assert re.search(r"The budget leaves out \d+ more requests\.", result.stdout)
 
 
@@ -82,7 +83,7 @@ def test_a_dry_run_with_prices_says_what_a_run_may_cost(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     tokens = 16 + 2 * 192
-    assert f"at most {tokens} completion tokens, for at most about {tokens}.0000 USD" in result.stdout
+    assert f"at most {tokens} completion tokens and about {tokens}.0000 USD; nothing" in result.stdout
 
 
 def test_a_partial_run_says_so_and_is_no_success_where_it_must_be_whole(
