@@ -1,4 +1,4 @@
-"""Checks other people's stand-in servers and writes one table: `make peers`.
+"""Checks other people's stand-in servers and writes two tables: `make peers`.
 
 Each is installed from the package index into an environment of its own under `.peers/`, started on a free
 port of 127.0.0.1, asked what it does out of the box, and ended. Adding one is adding an entry to PEERS.
@@ -19,13 +19,14 @@ from pathlib import Path
 from environments import FOLDER, environment, without_keys
 
 from harness.errors import LikewiseError
+from harness.report.findings import SYMBOLS
 from harness.run import Run, load
 from harness.uses import USES, state_over
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "peers"
-START_SECONDS = 60
-CHECK_SECONDS = 300
+START_SECONDS = 240
+CHECK_SECONDS = 600
 END_SECONDS = 30
 KEY = "sk-peer-7f3c1e9a5b2d4860c8e1f7a3b9d05264"
 
@@ -69,6 +70,12 @@ model_list:
       api_key: not-used
       mock_response: "I am a stand-in."
 """
+
+_LEGEND = """\
+Checked by `make peers`, with no capability claimed: what each can do is found out. llmock answers as it does
+by itself. The others answer any chat with the one sentence that `scripts/peers.py` gives them, so they ignore
+what a request asks for where their user has not written down an answer to it. The runs with their evidence
+are in `runs/peers/`."""
 
 PEERS = (
     Peer("llmock", "llmock", ("llmock", "serve", "--port", "{port}", "--log-level", "error"), "gpt-4o-mini"),
@@ -159,16 +166,31 @@ def checked(peer: Peer) -> Run:
     return load(out)
 
 
-def row(peer: Peer) -> str:
-    """The peer's line of the table."""
-    try:
-        run = checked(peer)
-    except (LikewiseError, RuntimeError, subprocess.SubprocessError) as error:
-        return f"| {peer.name} | {error} |"
-    states = [state_over(cell.state for cell in run.uses if cell.use == use) for use in USES]
-    failed = sorted({(verdict.level, verdict.rule) for verdict in run.failures()})
-    rules = ", ".join(f"`{rule}`" for _, rule in failed)
-    return f"| {peer.name} {version(peer)} | {' | '.join(states)} | {rules or 'none'} |"
+def use_lines(runs: Mapping[str, Run]) -> Iterator[str]:
+    """What each server can be used for, over all clients: the use table's symbol and word."""
+    yield from _head("use", runs)
+    for use in USES:
+        cells = []
+        for run in runs.values():
+            state = state_over(cell.state for cell in run.uses if cell.use == use)
+            cells.append(f"{SYMBOLS[state]} {state}")
+        yield f"| {use} | {' | '.join(cells)} |"
+
+
+def rule_lines(runs: Mapping[str, Run]) -> Iterator[str]:
+    """Which rules each server fails, those of level must first."""
+    yield from _head("rule", runs)
+    failed = {
+        name: {(verdict.level, verdict.rule) for verdict in run.failures()} for name, run in runs.items()
+    }
+    for level, rule in sorted(set().union(*failed.values())):
+        marks = ["✗" if (level, rule) in of_server else "" for of_server in failed.values()]
+        yield f"| `{rule}` ({level}) | {' | '.join(marks)} |"
+
+
+def _head(first: str, runs: Mapping[str, Run]) -> Iterator[str]:
+    yield f"| {first} | {' | '.join(runs)} |"
+    yield "| --- " * (1 + len(runs)) + "|"
 
 
 def version(peer: Peer) -> str:
@@ -180,21 +202,34 @@ def version(peer: Peer) -> str:
 
 
 def main() -> None:
-    """Check every peer and write the table."""
-    lines = [
-        "# Other people's stand-in servers, out of the box",
-        "",
-        "Checked by `make peers`; the runs with their evidence are in `runs/peers/`.",
-        "",
-        f"| server | {' | '.join(USES)} | failed rules |",
-        "|---" * (2 + len(USES)) + "|",
-    ]
+    """Check every peer and write the tables."""
+    runs: dict[str, Run] = {}
+    failures = []
     for peer in PEERS:
         print(f"{peer.name} …", flush=True)  # noqa: T201  # progress of a script
-        lines.append(row(peer))
+        try:
+            run = checked(peer)
+            runs[f"{peer.name} {version(peer)}"] = run
+        except (LikewiseError, RuntimeError, subprocess.SubprocessError) as error:
+            failures.append(f"{peer.name} could not be checked: {error}")
+    text = "\n".join(
+        [
+            "# Other people's stand-in servers, out of the box",
+            "",
+            _LEGEND,
+            *(line for failure in failures for line in ("", failure)),
+            "",
+            *use_lines(runs),
+            "",
+            "What fails, at level must or spec:",
+            "",
+            *rule_lines(runs),
+            "",
+        ]
+    )
     RUNS.mkdir(parents=True, exist_ok=True)
-    (RUNS / "peers.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
-    print("\n".join(lines))  # noqa: T201  # the script's result
+    (RUNS / "peers.md").write_text(text, encoding="utf-8")
+    print(text)  # noqa: T201  # the script's result
 
 
 if __name__ == "__main__":
