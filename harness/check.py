@@ -15,7 +15,6 @@ from harness.dialect import waivers_of
 from harness.discovery import Discovery, Turn, embedding_model
 from harness.errors import RunFolderError, UsageError
 from harness.evidence import Observation
-from harness.evidence.promises import Promises
 from harness.first_answer import raise_if_nothing_to_judge, why_nothing_was_judged
 from harness.fit import Fit, fit_of, next_fit
 from harness.judge import LEFT_OUT, idle_waivers, judge, judge_promises, left_out, refused
@@ -330,15 +329,17 @@ class Check:
         if probe is None:
             return ""
         hint = ""
-        if "embeddings" in call.scenario.needs and "embeddings" not in self.target.models:
+        is_of_chat_model = "embeddings" in call.scenario.needs and "embeddings" not in self.target.models
+        if is_of_chat_model and probe.response.status not in {404, 405, 501}:
             hint = "; no embedding model is named or listed: name one with --embedding-model"
         return f"{refused(probe)}{hint}"
 
     def _of_promises(self, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         asked = {name for seen in self._in_order() for name in seen.scenario.needs} & self.target.claims
         if asked and self.has_ended and not self._left_out:
-            promises = Promises(tuple(unshown(asked, content.scenarios(), content.rules(), verdicts)))
-            yield from judge_promises(content.rules().values(), promises, self.waivers, date.today())
+            known, rules = content.scenarios(), content.rules()
+            nothing_of = tuple(unshown(asked, known, rules, verdicts))
+            yield from judge_promises(rules.values(), nothing_of, known.values(), self.waivers, date.today())
 
 
 def _lists_models(one: Call | Observation) -> bool:

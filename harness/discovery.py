@@ -1,8 +1,8 @@
 """Discovery: what an endpoint can do, found out by asking once for each thing that it does not claim.
 
-A probe is a call that needs a set of capabilities which are not claimed, and little else. Where it is refused
-cleanly, nothing more is asked that needs this set in that mode. Where it is answered, rightly or wrongly, all
-is asked and judged as if it were claimed.
+A probe is a call of an operation that needs a set of capabilities which are not claimed, and little else.
+Where it is refused cleanly, nothing more is asked of the operation that needs this set in that mode. Where it
+is answered, rightly or wrongly, all is asked and judged as if it were claimed.
 """
 
 import re
@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.evidence import Observation
-from harness.plan import Call, Key
+from harness.plan import Call, Key, ProbedSet, probed_set
 from harness.scenario import Mode
 
 _OTHER: Mapping[Mode, Mode] = {Mode.PLAIN: Mode.STREAM, Mode.STREAM: Mode.PLAIN}
@@ -35,8 +35,9 @@ class Discovery:
     calls: tuple[Call, ...]
 
     @cached_property
-    def _probes(self) -> Mapping[tuple[frozenset[str], Mode], Call]:
-        return {(self._missing(call), call.mode): call for call in self.calls if call.is_probe}
+    def _probes(self) -> Mapping[tuple[ProbedSet, Mode], Call]:
+        probes = (call for call in self.calls if call.is_probe)
+        return {(probed_set(call.scenario, self.claims), call.mode): call for call in probes}
 
     def turn(self, call: Call, seen: Mapping[Key, Observation]) -> Turn:
         """Whether a call is to be asked, given what was seen."""
@@ -57,18 +58,16 @@ class Discovery:
 
     def probes_of(self, call: Call) -> tuple[Call, ...]:
         """The other calls that show whether the endpoint can do what a call needs."""
-        missing = self._missing(call)
-        probes = (self._probe(some, call.mode) for some in self._probed_sets if some <= missing)
+        operation, missing = probed_set(call.scenario, self.claims)
+        sets = (one for one in self._probed_sets if one[0] == operation and one[1] <= missing)
+        probes = (self._probe(some, call.mode) for some in sets)
         return tuple(probe for probe in probes if probe.key != call.key)
 
-    def _missing(self, call: Call) -> frozenset[str]:
-        return call.scenario.needs - self.claims
-
     @cached_property
-    def _probed_sets(self) -> tuple[frozenset[str], ...]:
+    def _probed_sets(self) -> tuple[ProbedSet, ...]:
         return tuple(dict.fromkeys(some for some, _ in self._probes))
 
-    def _probe(self, some: frozenset[str], mode: Mode) -> Call:
+    def _probe(self, some: ProbedSet, mode: Mode) -> Call:
         """The probe of a set in a mode, or in the other one where it is asked in no other."""
         return self._probes.get((some, mode)) or self._probes[some, _OTHER[mode]]
 

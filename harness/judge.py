@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -74,12 +74,24 @@ def refused(seen: Observation) -> str:
 
 
 def judge_promises(
-    rules: Iterable[Rule], promises: Promises, waivers: Iterable[Waiver], today: date
+    rules: Iterable[Rule],
+    unshown: Sequence[tuple[str, str]],
+    scenarios: Iterable[Scenario],
+    waivers: Iterable[Waiver],
+    today: date,
 ) -> Iterator[Verdict]:
-    """What the rules on claims say, when all other verdicts are there."""
-    for rule in rules:
-        if rule.reads is Promises:
-            yield _verdict(rule, _whole_run(rule), lambda: promises, (), waivers, today)
+    """What the rules on claims say, when all other verdicts are there.
+
+    `unshown` holds claims with the reason why nothing shows them; each is judged at the first scenario that
+    needs it. Where all are shown, the whole run is.
+    """
+    needing = {name: one.id for one in reversed([*scenarios]) for name in one.needs}
+    for rule in (rule for rule in rules if rule.reads is Promises):
+        if not unshown:
+            yield _verdict(rule, _whole_run(rule), partial(Promises, ()), (), waivers, today)
+        for claim in unshown:
+            place = rule.id, rule.level, rule.surface, needing[claim[0]], "all", Mode.PLAIN.value
+            yield _verdict(rule, place, partial(Promises, (claim,)), (), waivers, today)
 
 
 def judge_whole_run(

@@ -42,7 +42,7 @@ def unshown(
     verdicts: Sequence[Verdict],
 ) -> Iterator[tuple[str, str]]:
     """Each claimed capability of which no rule could say anything, with the commonest reason."""
-    shown = shown_outcomes(scenarios, rules, verdicts)
+    shown, about = shown_outcomes(scenarios, rules, verdicts), _about(scenarios, rules)
     for name in sorted(claimed):
         if not shown[name] & {Outcome.PASS, Outcome.FAIL}:
             reasons = Counter(
@@ -50,7 +50,7 @@ def unshown(
                 for verdict in verdicts
                 if verdict.outcome is Outcome.INCONCLUSIVE
                 and name in _needs(scenarios, verdict)
-                and _is_about(rules.get(verdict.rule), verdict)
+                and verdict.rule in about
             )
             yield name, reasons.most_common(1)[0][0] if reasons else "no rule reads what came"
 
@@ -63,18 +63,19 @@ def shown_outcomes(
     What needs several is no mark against one that a scenario with fewer shows: a function that is named and
     not called says nothing of tools that are called elsewhere.
     """
+    about = _about(scenarios, rules)
     has_own = frozenset().union(*(rule.shows for rule in rules.values()))
     shown: dict[str, set[frozenset[str]]] = {name: set() for name in CAPABILITIES}
     others: list[tuple[Outcome, frozenset[str]]] = []
     for verdict in verdicts:
-        rule, needs = rules.get(verdict.rule), _needs(scenarios, verdict)
-        if not _is_about(rule, verdict):
+        if verdict.rule not in about:
             continue
+        needs, shows = _needs(scenarios, verdict), rules[verdict.rule].shows
         if verdict.outcome not in _SHOWN:
             others.append((verdict.outcome, needs))
             continue
         for name in needs:
-            if name not in has_own or (rule is not None and name in rule.shows):
+            if name not in has_own or name in shows:
                 shown[name].add(needs)
     outcomes = {name: {Outcome.PASS} if sets else set() for name, sets in shown.items()}
     for outcome, needs in dict.fromkeys(others):
@@ -85,16 +86,25 @@ def shown_outcomes(
 
 
 _SHOWN = {Outcome.PASS, Outcome.WAIVED}
-_ABOUT = frozenset(
-    {"params", "tools", "structured", "embeddings", "models", "completions", "responses", "errors"}
-)
-"""The surfaces whose rules speak of what was asked for; the others speak of any answer."""
 
 
-def _is_about(rule: Rule | None, verdict: Verdict) -> bool:
-    """Whether a verdict says if a capability is there: by a rule that must hold, or that shows an effect."""
-    has_effect = rule is not None and bool(rule.effect_of)
-    return verdict.surface in _ABOUT and (verdict.level == "must" or has_effect)
+def _about(scenarios: Mapping[str, Scenario], rules: Mapping[str, Rule]) -> frozenset[str]:
+    """The rules that say whether a capability is there.
+
+    They are those that say so themselves, and those that must hold, or show an effect, and judge nothing
+    which needs no capability: a rule on any answer says nothing of what was asked for. Those on errors judge
+    refusals.
+    """
+    plain = [one for one in scenarios.values() if not one.needs]
+    return frozenset(
+        rule.id
+        for rule in rules.values()
+        if rule.shows
+        or (
+            (rule.level == "must" or rule.effect_of)
+            and (rule.surface == "errors" or not any(map(rule.applies, plain)))
+        )
+    )
 
 
 def _needs(scenarios: Mapping[str, Scenario], verdict: Verdict) -> frozenset[str]:

@@ -6,13 +6,16 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from harness.judge import can_ask
-from harness.scenario import FollowUp, Http, Mode, Scenario
+from harness.scenario import FollowUp, Http, Mode, Operation, Scenario
 from harness.uses import USES, UseName, use_of_call
 
 Profile: TypeAlias = Literal["smoke", "standard", "full"]
 
 Key: TypeAlias = tuple[str, str, Mode]
 """Scenario, client and mode."""
+
+ProbedSet: TypeAlias = tuple[Operation, frozenset[str]]
+"""An operation, and capabilities that nobody claims."""
 
 CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """The parameters that bound an answer, in whichever operation."""
@@ -126,12 +129,13 @@ def plan(
         if call.scenario.depends_on_chance
     )
     probes = _probes(ordered, claims)
+    found_out = {probed for probed, _ in probes}
     return within(
         budget,
         [
             replace(call, is_probe=call.key in probes.values())
             for call in (*ordered, *again)
-            if _can_be_found_out(call.scenario.needs - claims, {some for some, _ in probes})
+            if _can_be_found_out(call.scenario, claims, found_out)
         ],
     )
 
@@ -161,18 +165,28 @@ def _openings(calls: Iterable[Call]) -> frozenset[str]:
     return frozenset(scenario.id for scenario in found.values())
 
 
-def _can_be_found_out(missing: frozenset[str], probed: Iterable[frozenset[str]]) -> bool:
+def probed_set(scenario: Scenario, claims: frozenset[str]) -> ProbedSet:
+    """What a probe of this scenario would show: whether an operation has these capabilities."""
+    return scenario.operation, scenario.needs - claims
+
+
+def _can_be_found_out(scenario: Scenario, claims: frozenset[str], probed: Iterable[ProbedSet]) -> bool:
     """Whether probes show all that is missing; what only a refusal shows has to be claimed."""
-    return missing == frozenset().union(*(some for some in probed if some <= missing))
+    operation, missing = probed_set(scenario, claims)
+    shown = (some for other, some in probed if other == operation and some <= missing)
+    return missing == frozenset().union(*shown)
 
 
-def _probes(calls: Iterable[Call], claims: frozenset[str]) -> Mapping[tuple[frozenset[str], Mode], Key]:
-    """For each set of capabilities that is not claimed, a call in each mode that needs it and little else."""
-    found: dict[tuple[frozenset[str], Mode], Key] = {}
-    for call in sorted(calls, key=lambda call: _simplicity(call.scenario)):
-        missing = call.scenario.needs - claims
-        if missing and call.scenario.is_answered and call.after is None:
-            found.setdefault((missing, call.mode), call.key)
+def _probes(calls: Iterable[Call], claims: frozenset[str]) -> Mapping[tuple[ProbedSet, Mode], Key]:
+    """For each set of capabilities that is not claimed, a call in each mode that needs it and little else.
+
+    A follow-up is one only where nothing else is asked that needs the set.
+    """
+    found: dict[tuple[ProbedSet, Mode], Key] = {}
+    for call in sorted(calls, key=lambda call: (call.after is not None, *_simplicity(call.scenario))):
+        probed = probed_set(call.scenario, claims)
+        if probed[1] and call.scenario.is_answered:
+            found.setdefault((probed, call.mode), call.key)
     return found
 
 

@@ -10,7 +10,6 @@ from harness.check import now
 from harness.dialect import dialects, waivers_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
-from harness.evidence.promises import Promises
 from harness.judge import judge, judge_promises
 from harness.observed_claims import unshown
 from harness.replay import seen_by
@@ -114,8 +113,9 @@ def _of_promises(
     asked = {name for seen in recorded.observations for name in seen.scenario.needs}
     claimed = asked & set(recorded.target.claims)
     if claimed:
-        promises = Promises(tuple(unshown(claimed, content.scenarios(), content.rules(), verdicts)))
-        yield from judge_promises(content.rules().values(), promises, waivers, day or date.today())
+        known, rules = content.scenarios(), content.rules()
+        nothing_of = tuple(unshown(claimed, known, rules, verdicts))
+        yield from judge_promises(rules.values(), nothing_of, known.values(), waivers, day or date.today())
 
 
 def _partial(recorded: Recording) -> Iterator[str]:

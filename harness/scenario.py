@@ -168,6 +168,14 @@ class Scenario:
         return f"{self.id}#{self.repetition + 1}" if self.repetition else self.id
 
     @property
+    def operation(self) -> Operation:
+        """The operation that it asks for; a raw request is of the one to whose path it goes, else of chat."""
+        if not isinstance(self.ask, Http):
+            return self.ask.operation
+        path = self.ask.path
+        return next((name for name, its in PATHS.items() if path.startswith(its)), "chat")
+
+    @property
     def depends_on_chance(self) -> bool:
         """Whether a model answers, which may say something else when it is asked again."""
         return isinstance(self.ask, Ask) and any(map(self.is_answered_by, _BY_A_MODEL))

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from harness.evidence import Observation
 from harness.rule import Level, Rule
-from harness.scenario import Http, Mode, Operation, Scenario
+from harness.scenario import Mode, Operation, Scenario
 from harness.verdict import Outcome, Verdict
 
 UseName: TypeAlias = Literal[
@@ -86,9 +86,8 @@ def use_of_call(scenario: Scenario, mode: Mode) -> UseName:
     """The use that a call belongs to."""
     if not scenario.is_answered:
         return "errors"
-    operation = _operation(scenario)
-    if operation != "chat":
-        return _OF_OPERATION[operation]
+    if scenario.operation != "chat":
+        return _OF_OPERATION[scenario.operation]
     is_streamed = mode is Mode.STREAM
     if scenario.needs & _TOOLS:
         return "streamed tools" if is_streamed else "tools"
@@ -101,17 +100,10 @@ def use_of_call(scenario: Scenario, mode: Mode) -> UseName:
     return "stream" if is_streamed else "chat"
 
 
-def _operation(scenario: Scenario) -> Operation:
-    ask = scenario.ask
-    if isinstance(ask, Http):
-        return "models" if ask.path.startswith("/models") else "chat"
-    return ask.operation
-
-
-def use_of_verdict(verdict: Verdict, scenario: Scenario | None) -> UseName:
+def use_of_verdict(verdict: Verdict, scenario: Scenario | None, rule: Rule | None = None) -> UseName:
     """The use that a verdict speaks of; `scenario` is None for a verdict on the whole run."""
-    is_of_chat = scenario is None or (scenario.is_answered and _operation(scenario) == "chat")
-    is_of_tokens = "usage" in verdict.rule or verdict.rule == "parity.prompt-tokens"
+    is_of_chat = scenario is None or (scenario.is_answered and scenario.operation == "chat")
+    is_of_tokens = "usage" in verdict.rule or (rule is not None and rule.effect_of == "stream_options")
     if is_of_tokens and is_of_chat and verdict.surface not in _OF_OPERATION:
         return "usage"
     if scenario is None:
@@ -139,7 +131,7 @@ def use_table(
         seen_of[use_of_call(seen.scenario, seen.mode), seen.client].append(seen)
     said_of: defaultdict[tuple[UseName, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        use = use_of_verdict(verdict, scenarios.get(verdict.scenario))
+        use = use_of_verdict(verdict, scenarios.get(verdict.scenario), rules.get(verdict.rule))
         for client in clients if verdict.client == "all" else (verdict.client,):
             said_of[use, client].append(verdict)
     shown_by = {use: _rules_that_show(use, rules) for use in USES}
@@ -154,7 +146,8 @@ def use_table(
 def _rules_that_show(use: UseName, rules: Mapping[str, Rule]) -> frozenset[str]:
     """The rules that must have something to say where a use works; none where any may."""
     about = [rule for rule in rules.values() if rule.surface in _SHOWN_BY.get(use, frozenset())]
-    proper = [rule.id for rule in about if rule.shows]
+    needed = {"tools": _TOOLS, "streamed tools": _TOOLS, "JSON": _JSON}.get(use, frozenset())
+    proper = [rule.id for rule in about if rule.shows & needed]
     return frozenset(proper or (rule.id for rule in about))
 
 
@@ -198,8 +191,9 @@ def _standing(
         return "not judged", _commonest(of_client)
     if partial := _in_part(seen, of_client):
         return "works in part", partial
-    without = sorted({name for one in seen if one.is_unsupported for name in one.scenario.needs})
-    return "works", f"without {', '.join(without)}" if without else ""
+    refused = {name for one in seen if one.is_unsupported for name in one.scenario.needs}
+    answered = {name for one in seen if not one.is_unsupported for name in one.scenario.needs}
+    return "works", f"without {', '.join(sorted(refused - answered))}" if refused - answered else ""
 
 
 _NEVER = "no scenario of this run asks for it through this client"

@@ -9,7 +9,7 @@ from harness.scenario import Scenario
 
 @dataclass(frozen=True)
 class Promises:
-    """The claimed capabilities of which no rule could judge anything, each with the reason.
+    """Claimed capabilities of which no rule could judge anything, each with the reason.
 
     It is made of a run's verdicts, when all other rules have spoken.
     """

@@ -18,9 +18,11 @@ def _is_answered(scenario: Scenario) -> bool:
     return scenario.is_answered and scenario.id not in _MAY_BE_REFUSED
 
 
-_MAY_BE_REFUSED = frozenset({"embedding-large-batch", "cap-one", "cap-one-completion"})
-"""Requests that rules of their own judge, because an endpoint may refuse them: a batch larger than it takes,
-a cap in which a model that reasons can't say anything."""
+_MAY_BE_REFUSED = frozenset(
+    {"embedding-large-batch", "cap-one", "cap-one-completion", "nulls", "assistant-tail", "system-alone"}
+)
+"""Requests that rules of their own judge, at their own level: a batch larger than an endpoint takes, a cap in
+which a model that reasons can't say anything, forms of a request that few clients send."""
 
 
 def _can_be_streamed(scenario: Scenario) -> bool:

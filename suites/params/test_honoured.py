@@ -42,6 +42,10 @@ def _is(*ids: str) -> Callable[[Scenario], bool]:
     return lambda scenario: scenario.id in ids
 
 
+def _is_made_up(done: object, text: str) -> bool:
+    return isinstance(done, int) and bool(text) and done > len(text.encode())
+
+
 def _overrun(answer: Answer, name: str) -> Violations:
     """What shows that a cap had no effect on a long answer; NotJudgedError when the answer was short."""
     cap = answer.observation.asked.get(name)
@@ -50,6 +54,8 @@ def _overrun(answer: Answer, name: str) -> Violations:
         raise NotJudgedError(f"the client sent no {name}")
     # The older parameter bounds the thoughts of some models alone.
     done = visible_tokens(answer) if name == "max_tokens" else (answer.usage or {}).get("completion_tokens")
+    # A count of more tokens than the text has bytes is made up: `chat.cap-obeyed` tells of it.
+    done = None if answer.usage is None or _is_made_up(done, text) else done
     # An end that is not called `length` after more tokens than were asked for is nobody's but the model's.
     is_over = isinstance(done, int) and (done > 2 * cap or (done > cap and not answer.is_cut))
     if len(text) > _CHARACTERS_OF_A_TOKEN * cap or is_over:
@@ -404,6 +410,7 @@ def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     answers=("su-include-usage-ignored",),
     when=_asks("stream_options"),
     effect_of="stream_options",
+    shows=("stream-usage",),
 )
 def stream_options_have_an_effect(stream: ChunkStream) -> Violations:
     """A stream has usage when asked for it, and no obfuscation when asked for none."""

@@ -220,7 +220,7 @@ response_story = Scenario(
         "responses",
         {"input": f"{_LONG_STORY}\nReply with only the word: pong", "max_output_tokens": 32, "store": True},
     ),
-    needs=_NEEDS | {"stored-responses"},
+    needs=_NEEDS,
     modes=PLAIN_ONLY,
     clients=_RAW,
 )

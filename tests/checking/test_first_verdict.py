@@ -118,6 +118,38 @@ def test_what_is_refused_cleanly_is_unsupported_and_not_asked_again(tmp_path: Pa
     assert "does not support Responses" in answer(made)
 
 
+def has_no_tools_in_chat(method: str, path: str, asked: Asked) -> Said:  # noqa: ARG001  # a front
+    """Takes tools on /responses alone."""
+    if path.endswith("/chat/completions") and "tools" in asked:
+        return refusal("tools is not supported.", param="tools", code="unsupported_parameter")
+    return asked
+
+
+def test_a_refusal_in_one_operation_says_nothing_of_another(tmp_path: Path) -> None:
+    made, _ = checked(tmp_path, has_no_tools_in_chat)
+    assert (made.exit_code, failing(made)) == (0, set())
+    assert (state(made, "tools"), state(made, "Responses")) == ("unsupported", "works")
+    asked = {one.scenario for one in made.requests}
+    assert {"response-tool", "response-tool-named", "response-tool-result"} <= asked
+    assert "tool-call-named" not in asked
+
+
+def keeps_no_response(method: str, path: str, asked: Asked) -> Said:
+    """Answers on /responses, and keeps nothing of it."""
+    if "previous_response_id" in asked or (method == "GET" and "/responses/" in path):
+        return refusal(
+            "Responses are not kept here.", param="previous_response_id", code="unsupported_parameter"
+        )
+    return asked
+
+
+def test_what_only_a_follow_up_can_show_is_found_out_by_it(tmp_path: Path) -> None:
+    made, _ = checked(tmp_path, keeps_no_response)
+    assert (made.exit_code, failing(made)) == (0, set())
+    cell = next(cell for cell in made.uses if (cell.use, cell.client) == ("Responses", "raw"))
+    assert (cell.state, cell.reason) == ("works", "without stored-responses")
+
+
 def streams_done_alone(method: str, path: str, asked: Asked) -> Said:  # noqa: ARG001  # a front
     """Answers every stream of /responses with nothing but its end."""
     if path.endswith("/responses") and asked.get("stream"):
