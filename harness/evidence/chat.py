@@ -393,13 +393,19 @@ def _calls(choice: Object) -> Iterator[tuple[str, Object]]:
 
 
 def _joined_call(fragments: Iterable[Object]) -> ToolCall:
-    """A tool call from its fragments: the first id and name that say something, all arguments in a row."""
-    ids, names, arguments = [], [], []
+    """A tool call from its fragments: the first id and name that say something, all arguments in a row.
+
+    A custom tool has a free text in their place.
+    """
+    ids: list[Json] = []
+    names: list[Json] = []
+    arguments: list[Json] = []
     for fragment in fragments:
         function = _object(fragment.get("function")) or {}
+        custom = _object(fragment.get("custom")) or {}
         ids.append(fragment.get("id"))
-        names.append(function.get("name"))
-        arguments.append(function.get("arguments"))
+        names += function.get("name"), custom.get("name")
+        arguments += function.get("arguments"), custom.get("input")
     return ToolCall(
         id=next((value for value in ids if isinstance(value, str) and value), None),
         name=next((value for value in names if isinstance(value, str) and value), None),

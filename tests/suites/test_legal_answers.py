@@ -1,0 +1,197 @@
+"""Answers that OpenAI itself gives, said again to the three clients: no rule of must or spec may fail."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import content as content_of_suites
+from harness.clients import DEFAULT_CLIENTS
+from harness.clients.reply import Raised, Reply
+from harness.judge import judge
+from harness.rejudge import judged_again, recording
+from harness.run import Run
+from harness.verdict import Outcome
+
+_QUESTION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+_USAGE = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+_HEAD = {"created": 1_790_000_000, "model": "m", "service_tier": "default", "system_fingerprint": "fp"}
+
+
+def completion(finish_reason: str = "stop", **message: object) -> dict[str, Any]:
+    said = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **message}
+    choice = {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
+    return {"id": "chatcmpl-1", "object": "chat.completion", **_HEAD, "choices": [choice], "usage": _USAGE}
+
+
+def chunks(*deltas: Mapping[str, object], finish_reason: str = "stop") -> str:
+    said = [(delta, None) for delta in deltas]
+    events = [
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            **_HEAD,
+            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+        }
+        for delta, finish in [*said, ({}, finish_reason)]
+    ]
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+
+
+def response(*output: Mapping[str, object], **values: object) -> dict[str, Any]:
+    counts = {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 9,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 18,
+    }
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_790_000_000,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "model": "m",
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "temperature": 1.0,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+        "usage": counts,
+        **values,
+    }
+
+
+def events(*told: Mapping[str, object], final: Mapping[str, object]) -> str:
+    """A Responses stream of these events between the created response and the final one."""
+    begun = {**final, "status": "in_progress", "output": [], "usage": None}
+    numbered = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        *told,
+        {"type": f"response.{final['status']}", "response": final},
+    ]
+    return "".join(
+        f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n"
+        for number, event in enumerate(numbered)
+    )
+
+
+def asked(**params: object) -> dict[str, object]:
+    return {"request": {**_QUESTION, **params}}
+
+
+def asked_for_a_response(**params: object) -> dict[str, object]:
+    return {"request": {"model": "m", "input": "hi", **params}, "path": "/v1/responses"}
+
+
+def judged(folder: Path, *lines: Mapping[str, object]) -> Run:
+    path = folder / "recorded.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return judged_again(recording(path, DEFAULT_CLIENTS))
+
+
+def failing(run: Run) -> list[tuple[str, str, str]]:
+    return [
+        (one.rule, one.client, one.reason)
+        for one in run.verdicts
+        if one.outcome in (Outcome.FAIL, Outcome.ERROR) and one.level != "recommended"
+    ]
+
+
+_RUN_SQL = {"type": "custom", "custom": {"name": "run_sql"}}
+_CALL = {"id": "call_1", "type": "custom", "custom": {"name": "run_sql", "input": "SELECT 1"}}
+_ITEM = {
+    "id": "ctc_1",
+    "type": "custom_tool_call",
+    "status": "completed",
+    "call_id": "call_1",
+    "name": "run_sql",
+    "input": "SELECT 1",
+}
+_PLACE = {"output_index": 0, "item_id": "ctc_1"}
+
+CUSTOM_TOOLS = {
+    "plain": {**asked(tools=[_RUN_SQL]), "response": completion("tool_calls", tool_calls=[_CALL])},
+    "streamed": {
+        **asked(tools=[_RUN_SQL], stream=True),
+        "response": chunks(
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"index": 0, **_CALL, "custom": {"name": "run_sql", "input": ""}}],
+                "refusal": None,
+            },
+            {"tool_calls": [{"index": 0, "custom": {"input": "SELECT "}}]},
+            {"tool_calls": [{"index": 0, "custom": {"input": "1"}}]},
+            finish_reason="tool_calls",
+        ),
+    },
+    "response": {
+        **asked_for_a_response(tools=[{"type": "custom", "name": "run_sql"}]),
+        "response": response(_ITEM),
+    },
+    "streamed response": {
+        **asked_for_a_response(tools=[{"type": "custom", "name": "run_sql"}], stream=True),
+        "response": events(
+            {
+                "type": "response.output_item.added",
+                "output_index": 0,
+                "item": {**_ITEM, "status": "in_progress", "input": ""},
+            },
+            {"type": "response.custom_tool_call_input.delta", **_PLACE, "delta": "SELECT "},
+            {"type": "response.custom_tool_call_input.delta", **_PLACE, "delta": "1"},
+            {"type": "response.custom_tool_call_input.done", **_PLACE, "input": "SELECT 1"},
+            {"type": "response.output_item.done", "output_index": 0, "item": _ITEM},
+            final=response(_ITEM),
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize("name", CUSTOM_TOOLS)
+def test_a_call_of_a_custom_tool_is_right(tmp_path: Path, name: str) -> None:
+    assert failing(judged(tmp_path, CUSTOM_TOOLS[name])) == []
+
+
+@pytest.mark.parametrize("name", CUSTOM_TOOLS)
+def test_every_client_that_has_custom_tools_tells_the_call(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "recorded.jsonl"
+    path.write_text(json.dumps(CUSTOM_TOOLS[name]), encoding="utf-8")
+    for seen in recording(path, DEFAULT_CLIENTS).observations:
+        if seen.client == "langchain" and "response" not in name:
+            assert seen.reply.raised
+            assert not seen.reply.raised.in_reading
+        else:
+            (call,) = seen.reply.tool_calls
+            assert (call.id, call.name, call.arguments) == ("call_1", "run_sql", "SELECT 1")
+
+
+def test_an_answer_that_nobody_can_read_is_still_a_finding(tmp_path: Path) -> None:
+    line = {**asked(), "response": {**completion(content="Hi"), "choices": None}}
+    found = {(rule, client) for rule, client, _ in failing(judged(tmp_path, line))}
+    assert {("client.no-exception", client) for client in DEFAULT_CLIENTS} <= found
+
+
+@pytest.mark.parametrize(
+    ("content", "outcome"),
+    [("Hi", Outcome.INCONCLUSIVE), (["Hi"], Outcome.FAIL), (None, Outcome.INCONCLUSIVE)],
+)
+def test_our_own_failure_to_read_a_right_answer_is_told_as_ours(
+    tmp_path: Path, content: object, outcome: Outcome
+) -> None:
+    path = tmp_path / "recorded.jsonl"
+    line = {**asked(), "response": completion(content=content, refusal=None if content else "I can't.")}
+    path.write_text(json.dumps(line), encoding="utf-8")
+    (seen,) = recording(path, ["raw"]).observations
+    unread = replace(seen, reply=Reply(raised=Raised("KeyError", "'x'", in_reading=True)))
+    (verdict,) = judge([content_of_suites.rules()["client.no-exception"]], [unread])
+    assert verdict.outcome is outcome
