@@ -494,7 +494,7 @@ def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
 
 
 def _said(answer: ResponseAnswer) -> object:
-    return answer.text, [(call.get("name"), call.get("arguments")) for _, call in answer.calls]
+    return answer.text, [(call.name, call.arguments) for call in answer.tool_calls]
 
 
 def _kinds(answer: ResponseAnswer) -> list[str]:
@@ -549,10 +549,10 @@ def the_user_gets_the_calls_of_the_response(answer: ResponseAnswer) -> Violation
     """The calls that the client's user gets are those of the response."""
     reply = answer.observation.reply
     if reply.raised is None and reply.choices:
-        wire = [
-            (call.get("call_id"), call.get("name"), _read(call.get("arguments"))) for _, call in answer.calls
-        ]
-        told = [(call.id, call.name, _read(call.arguments)) for call in reply.tool_calls]
+        wire, told = (
+            [(call.id, call.name, _read(call.arguments)) for call in calls]
+            for calls in (answer.tool_calls, reply.tool_calls)
+        )
         if told != wire:
             yield Violation(f"{shown(told)} at the user", f"{shown(wire)}, as in the response")
 
