@@ -196,6 +196,12 @@ class ResponseAnswer:
         )
 
     @property
+    def is_refused(self) -> bool:
+        """Whether a part of a message is a refusal: it decides nothing of what was asked."""
+        parts = (part for _, item in self.items for _, part in objects(item.get("content"), ""))
+        return any(part.get("type") == "refusal" for part in parts)
+
+    @property
     def text(self) -> str:
         """The output text of all messages."""
         return "".join(item_text(item) for _, item in self.items)

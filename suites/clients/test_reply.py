@@ -7,7 +7,7 @@ from harness.clients.reply import Reply
 from harness.evidence import NotJudgedError, Observation, Refusal, parsed, shown
 from harness.evidence.chat import DONE, Answer, ChunkStream, Completion, Parts
 from harness.rule import Violation, Violations, rule
-from harness.scenario import Mode, Operation, Scenario
+from harness.scenario import Ask, Mode, Operation, Scenario
 from harness.schemas import violations
 
 _FOUNDING = "the founding page's own calls: keep your code, change api_key, base_url and model"
@@ -58,6 +58,10 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
     if raised is not None and "response.completed" in raised.message and _INCOMPLETE in _body(observation):
         raise NotJudgedError("the cap cut the response, for which the SDK's helper raises by design")
     if raised is not None and 200 <= observation.response.status < 300:
+        if _is_helped(observation.scenario) and _is_withheld(observation):
+            raise NotJudgedError(
+                "the model refused, or a filter ended the answer: the helper has no document"
+            )
         if raised.in_reading and _has_what_clients_need(observation):
             raise NotJudgedError(
                 f"likewise itself could not read this answer, which has what clients need: {raised.type}: "
@@ -68,6 +72,14 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
                 f"LangChain has no custom tools in chat, OpenAI's own neither: {raised.type}"
             )
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an answer")
+
+
+def _is_helped(scenario: Scenario) -> bool:
+    return isinstance(scenario.ask, Ask) and bool(scenario.ask.helper)
+
+
+def _is_withheld(observation: Observation) -> bool:
+    return Answer.applies(observation.scenario) and Answer.of(observation).is_withheld
 
 
 def _has_what_clients_need(observation: Observation) -> bool:
@@ -116,6 +128,8 @@ def the_user_gets_a_text(observation: Observation) -> Violations:
     """The founding question gives the client's user a text and a finish reason."""
     if not 200 <= observation.response.status < 300 or observation.reply.raised:
         return
+    if _is_withheld(observation):
+        raise NotJudgedError("the model refused, or a filter ended the answer")
     if not observation.reply.text:
         yield Violation(received=shown(observation.reply.text), expected="a text")
     if not observation.reply.finish_reason:

@@ -345,6 +345,8 @@ def the_named_function_is_called(answer: ResponseAnswer) -> Violations:
     """A function that tool_choice names is called."""
     if answer.is_cut and not answer.calls:
         raise NotJudgedError("the cap cut the answer before any call")
+    if answer.is_refused:
+        raise NotJudgedError("the model refused")
     if answer.response.get("status") == "completed" and not answer.calls:
         yield _at(answer, "/output", received="no call: ignored", expected="a call of next_ferry")
 
@@ -376,6 +378,8 @@ def the_text_has_the_form_asked(answer: ResponseAnswer) -> Violations:
     """The text of a completed response matches the schema of text.format."""
     if answer.response.get("status") != "completed":
         raise NotJudgedError("the answer is not complete")
+    if answer.is_refused:
+        raise NotJudgedError("the model refused")
     document = parsed(answer.text.encode())
     if not isinstance(document, dict) or document.keys() != {"quoll_count", "habitat_kx"}:
         yield _at(

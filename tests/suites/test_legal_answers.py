@@ -195,3 +195,39 @@ def test_our_own_failure_to_read_a_right_answer_is_told_as_ours(
     unread = replace(seen, reply=Reply(raised=Raised("KeyError", "'x'", in_reading=True)))
     (verdict,) = judge([content_of_suites.rules()["client.no-exception"]], [unread])
     assert verdict.outcome is outcome
+
+
+_FORMAT = {"type": "json_object"}
+_FUNCTION = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {}}},
+}
+_FUNCTION_CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+WITHHELD = {
+    "a refusal": {**asked(response_format=_FORMAT), "response": completion(refusal="I can't.")},
+    "a refusal in a stream": {
+        **asked(response_format=_FORMAT, stream=True),
+        "response": chunks({"role": "assistant", "content": None, "refusal": ""}, {"refusal": "I can't."}),
+    },
+    "a filter": {**asked(response_format=_FORMAT), "response": completion("content_filter", content="The")},
+    "a call": {
+        **asked(response_format=_FORMAT, tools=[_FUNCTION]),
+        "response": completion("tool_calls", tool_calls=[_FUNCTION_CALL]),
+    },
+    "a refusal of a call": {
+        **asked(tools=[_FUNCTION], tool_choice="required"),
+        "response": completion(refusal="I can't."),
+    },
+}
+
+
+@pytest.mark.parametrize("name", WITHHELD)
+def test_what_comes_instead_of_what_was_asked_decides_nothing(tmp_path: Path, name: str) -> None:
+    assert failing(judged(tmp_path, WITHHELD[name])) == []
+
+
+@pytest.mark.parametrize("text", ["Hello.", "[]"])
+def test_a_text_where_a_document_was_asked_for_is_still_a_finding(tmp_path: Path, text: str) -> None:
+    line = {**asked(response_format=_FORMAT), "response": completion(content=text)}
+    assert "params.response-format-honoured" in {rule for rule, _, _ in failing(judged(tmp_path, line))}
