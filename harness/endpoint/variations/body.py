@@ -802,6 +802,20 @@ def responses_refused(body: Any) -> None:
 
 
 @variation(
+    "text-about-markup",
+    on=_PLAIN,
+    shows=("founding",),
+    source="CommonMark, 6.1 and 4.5: code spans and code blocks say their text as it is",
+)
+def text_about_markup(body: Any) -> None:
+    """The text speaks of the markup of templates, in code and in quotation marks."""
+    body["choices"][0]["message"]["content"] = (
+        'Thoughts stand between `<think>` and `</think>`, a turn ends with "<|im_end|>":\n\n'
+        "```\n<|im_start|>user\nHi<|im_end|>\n```"
+    )
+
+
+@variation(
     "responses-reasoning-item",
     on=objects("response"),
     shows=("response",),
