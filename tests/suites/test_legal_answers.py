@@ -231,3 +231,24 @@ def test_what_comes_instead_of_what_was_asked_decides_nothing(tmp_path: Path, na
 def test_a_text_where_a_document_was_asked_for_is_still_a_finding(tmp_path: Path, text: str) -> None:
     line = {**asked(response_format=_FORMAT), "response": completion(content=text)}
     assert "params.response-format-honoured" in {rule for rule, _, _ in failing(judged(tmp_path, line))}
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_in_the_background_may_be_still_to_come(tmp_path: Path, status: str) -> None:
+    to_come = response(status=status, usage=None, background=True)
+    in_background = {**asked_for_a_response(background=True), "response": to_come}
+    at_once = {**asked_for_a_response(), "response": to_come}
+    assert failing(judged(tmp_path, in_background)) == []
+    assert {rule for rule, _, _ in failing(judged(tmp_path, at_once))} == {"responses.not-failed"}
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_response_that_failed_is_a_finding_and_need_not_have_usage(
+    tmp_path: Path, *, is_stream: bool
+) -> None:
+    error = {"code": "server_error", "message": "It broke."}
+    final = response(status="failed", usage=None, error=error)
+    line = {**asked_for_a_response(stream=is_stream), "response": events(final=final) if is_stream else final}
+    found = {rule for rule, _, _ in failing(judged(tmp_path, line))}
+    assert ("responses.not-failed" if is_stream else "http.no-error-in-success") in found
+    assert "responses.usage-given" not in found
