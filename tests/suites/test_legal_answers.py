@@ -252,3 +252,34 @@ def test_a_response_that_failed_is_a_finding_and_need_not_have_usage(
     found = {rule for rule, _, _ in failing(judged(tmp_path, line))}
     assert ("responses.not-failed" if is_stream else "http.no-error-in-success") in found
     assert "responses.usage-given" not in found
+
+
+def _outcome_of_ids(run: Run) -> Outcome:
+    return next(one.outcome for one in run.verdicts if one.rule == "usage.unique-ids")
+
+
+def test_an_exchange_that_a_file_holds_twice_is_one_answer(tmp_path: Path) -> None:
+    line = {**asked(), "response": completion(content="Hi")}
+    assert _outcome_of_ids(judged(tmp_path, line, line)) is Outcome.PASS
+
+
+def test_recorded_traffic_does_not_show_that_one_endpoint_gave_an_id_twice(tmp_path: Path) -> None:
+    lines = [{**asked(), "response": completion(content=text)} for text in ("Hi", "Hello")]
+    run = judged(tmp_path, *lines)
+    assert _outcome_of_ids(run) is Outcome.INCONCLUSIVE
+    assert failing(run) == []
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("Hi", Outcome.PASS), ("Hello", Outcome.FAIL)])
+def test_an_id_of_two_different_answers_to_ourselves_is_a_finding(
+    tmp_path: Path, text: str, outcome: Outcome
+) -> None:
+    path = tmp_path / "recorded.jsonl"
+    lines = [{**asked(), "response": completion(content=said)} for said in ("Hi", text)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    own = [
+        replace(seen, scenario=replace(seen.scenario, is_recorded=False))
+        for seen in recording(path, ["raw"]).observations
+    ]
+    rule = content_of_suites.rules()["usage.unique-ids"]
+    assert [verdict.outcome for verdict in judge([rule], own)] == [outcome]
