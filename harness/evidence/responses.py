@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
-from harness.clients.reply import ToolCall
+from harness.clients.reply import Reply, ToolCall
 from harness.evidence import (
     BOTH,
     EACH_MODE,
@@ -231,6 +231,16 @@ class ResponsePair:
     def of(cls, plain: Observation, streamed: Observation) -> Self:
         """Both answers."""
         return cls(ResponseAnswer.of(plain), ResponseAnswer.of(streamed))
+
+
+def told_text(reply: Reply) -> str:
+    """The text that a client tells its user: as it is, or in LangChain's list of content blocks."""
+    content: object = reply.text
+    if isinstance(content, list):
+        return "".join(
+            text for _, block in objects(content, "") if isinstance(text := block.get("text"), str)
+        )
+    return content if isinstance(content, str) else ""
 
 
 def item_text(item: Object) -> str:

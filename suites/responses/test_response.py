@@ -3,11 +3,11 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
-from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair
+from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair, told_text
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Scenario
 from harness.schemas import violations
@@ -539,18 +539,9 @@ def the_user_reads_the_text_of_the_response(answer: ResponseAnswer) -> Violation
     """The text that the client's user reads is the text of the response."""
     reply = answer.observation.reply
     if reply.raised is None and reply.choices:
-        told = "".join(_texts(reply.text))
+        told = told_text(reply)
         if told != answer.text:
             yield Violation(f"{shown(told)} at the user", f"{shown(answer.text)}, as in the response")
-
-
-def _texts(content: object) -> Iterator[str]:
-    """The texts of what a client gives its user: a text, or LangChain's list of content blocks."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        blocks = [block for block in content if isinstance(block, dict)]
-        yield from (block["text"] for block in blocks if isinstance(block.get("text"), str))
 
 
 @rule(
