@@ -145,7 +145,8 @@ class Scenario:
     `needs` names the capabilities that a target must claim. `clients` is empty when every client can ask it.
     `is_quick_start` marks the calls of the founding promise, without which nothing is judged. `is_first`
     marks the first question of a run, by whose answer the others are fitted. `is_cut` says that its cap is
-    there to cut the answer, and is never raised. `repetition` counts from 0 how often the run has asked it
+    there to cut the answer, and is never raised. `is_recorded` marks a call of a user's own traffic: nothing
+    says when it was made, and of which endpoint. `repetition` counts from 0 how often the run has asked it
     before, through the same client in the same mode.
     """
 
@@ -160,6 +161,7 @@ class Scenario:
     is_quick_start: bool = False
     is_first: bool = False
     is_cut: bool = False
+    is_recorded: bool = False
     repetition: int = 0
 
     @property

@@ -455,7 +455,7 @@ def _role_and_output(delta: Object) -> Iterator[tuple[ChoiceSignal, str, object]
         if delta.get(key):
             yield signal, f"delta/{key}", delta[key]
     for pointer, call in objects(delta.get("tool_calls"), "delta/tool_calls"):
-        yield _call_signal(call, call.get("function")), pointer, call
+        yield _call_signal(call, call.get("function") or call.get("custom")), pointer, call
     old_call = delta.get("function_call")
     if isinstance(old_call, dict):
         yield _call_signal({}, old_call), "delta/function_call", old_call

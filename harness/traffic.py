@@ -140,6 +140,7 @@ def _scenario(name: str, request: Request, operation: Operation) -> Scenario:
         Ask(operation, {key: value for key, value in params.items() if key not in {"model", "stream"}}),
         modes=(Mode.STREAM if params.get("stream") is True else Mode.PLAIN,),
         clients=_CLIENTS.get(operation, frozenset()),
+        is_recorded=True,
     )
 
 

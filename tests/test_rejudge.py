@@ -150,10 +150,14 @@ def test_a_users_own_stream_is_the_text_of_its_events(tmp_path: Path) -> None:
 
 
 def test_rules_about_whole_runs_see_each_exchange_once(tmp_path: Path) -> None:
-    path = _jsonl(tmp_path / "mine.jsonl", {"request": QUESTION, "response": ANSWER})
-    assert not any(rule == "usage.unique-ids" for rule, _ in _failing(path, "raw", "openai"))
-    twice = _jsonl(tmp_path / "twice.jsonl", *[{"request": QUESTION, "response": ANSWER}] * 2)
-    assert ("usage.unique-ids", "all") in _failing(twice)
+    line = {"request": QUESTION, "response": ANSWER}
+    recorded = recording(_jsonl(tmp_path / "mine.jsonl", line), ("raw", "openai"))
+    assert (len(recorded.observations), len(recorded.each_once)) == (2, 1)
+    assert not any(
+        rule == "usage.unique-ids" for rule, _ in _failing(tmp_path / "mine.jsonl", "raw", "openai")
+    )
+    twice = recording(_jsonl(tmp_path / "twice.jsonl", line, line), ("raw", "openai"))
+    assert (len(twice.observations), len(twice.each_once)) == (4, 2)
 
 
 def test_a_har_file_is_judged_but_for_what_is_no_call(tmp_path: Path) -> None:

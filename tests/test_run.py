@@ -14,6 +14,7 @@ from harness.rulebook import publish_schemas
 from harness.run import Run
 from harness.target import resolve
 from harness.uses import USES
+from harness.verdict import Outcome
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,3 +105,24 @@ def test_the_use_table_has_a_cell_for_each_use_and_client(folder: Path) -> None:
     assert {cells[use, client] for use in ("chat", "stream") for client in read.environment.clients} == {
         "works"
     }
+
+
+@pytest.mark.parametrize("target", ["reference", "reference-dashscope"])
+def test_no_client_changes_anything_of_right_answers(target: str, tmp_path: Path) -> None:
+    """Whatever a clean run asks, its users have what was sent, but where a dialect declares a refusal."""
+    with check(resolve(target, {}), Settings(), {}) as checking:
+        checking.observe(tmp_path, lambda _: None)
+        run.save(checking.judged(), tmp_path)
+    clean = run.load(tmp_path)
+    told = clean.requests
+    declared = {
+        (one.scenario, one.client, one.mode) for one in clean.verdicts if one.outcome is Outcome.WAIVED
+    }
+    changed = [
+        one
+        for one in told
+        if one.effect not in {"unaffected", "not compared"}
+        and not (one.effect == "raises" and (one.scenario, one.client, one.mode) in declared)
+    ]
+    assert [(one.scenario, one.client, one.mode, one.effect_detail) for one in changed] == []
+    assert {one.client for one in told if one.effect == "unaffected"} == {"raw", "openai", "langchain"}

@@ -18,6 +18,7 @@ from harness.clients.reply import (
     ToolCall,
     Usage,
     raised,
+    reads,
     reply_of,
 )
 from harness.clients.sdk import http_options, sdk_options
@@ -43,12 +44,16 @@ def _messages_and_options(ask: Ask, mode: Mode, own: Mapping[str, Any]) -> tuple
 
 
 def _plain_reply(message: Any) -> Reply:
+    return replace(_unprinted_reply(message), printed=(_printed(message),))
+
+
+@reads
+def _unprinted_reply(message: Any) -> Reply:
     return Reply(
         choices=(_choice(message),),
         usage=_usage(message.usage_metadata),
         response_id=message.response_metadata.get("id"),
         model=message.response_metadata.get("model_name"),
-        printed=(_printed(message),),
         notes=tuple(filter(None, [_founding_line_is_refused()])),
     )
 
@@ -58,12 +63,22 @@ def _choice(message: Any) -> ReplyChoice:
         index=0,
         text=message.content,
         tool_calls=tuple(
-            ToolCall(call["id"], call["name"], _arguments(call["args"]))
+            ToolCall(call["id"], call["name"], _input(message, call) or _arguments(call["args"]))
             for call in (*message.tool_calls, *message.invalid_tool_calls)
         ),
         finish_reason=message.response_metadata.get("finish_reason"),
         refusal=message.additional_kwargs.get("refusal"),
     )
+
+
+def _input(message: Any, call: Mapping[str, Any]) -> str | None:
+    """The free text that a custom tool is called with, which LangChain wraps into arguments of its own."""
+    blocks = message.content if isinstance(message.content, list) else []
+    custom = [
+        block for block in blocks if isinstance(block, dict) and block.get("type") == "custom_tool_call"
+    ]
+    is_custom = any(block.get("call_id") == call["id"] for block in custom)
+    return call["args"].get("__arg1") if is_custom and isinstance(call["args"], dict) else None
 
 
 def _arguments(args: Any) -> str | None:

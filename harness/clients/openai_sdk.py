@@ -14,6 +14,7 @@ from harness.clients.reply import (
     ReplyChoice,
     ToolCall,
     gathered_from,
+    reads,
     reply_of,
     usage_of,
 )
@@ -73,6 +74,7 @@ def _chat_reply(completion: Any) -> Reply:
     return replace(_unprinted_reply(completion), printed=(completion.model_dump_json(),))
 
 
+@reads
 def _unprinted_reply(completion: Any) -> Reply:
     return Reply(
         choices=tuple(
@@ -91,16 +93,23 @@ def _unprinted_reply(completion: Any) -> Reply:
     )
 
 
+@reads
 def _parsed_reply(completion: Any) -> Reply:
     parsed = completion.choices[0].message.parsed
     return replace(_unprinted_reply(completion), data=None if parsed is None else parsed.model_dump())
 
 
 def _tool_call(call: Any) -> ToolCall:
+    """A call of a function, or of a custom tool, of whose fragments the SDK's chunks have a plain mapping."""
+    custom = getattr(call, "custom", None)
+    if custom is not None:
+        values = custom if isinstance(custom, Mapping) else vars(custom)
+        return ToolCall(call.id, values.get("name"), values.get("input"))
     function = call.function
     return ToolCall(call.id, function and function.name, function and function.arguments)
 
 
+@reads
 def _completion_reply(completion: Any) -> Reply:
     return Reply(
         choices=tuple(
@@ -113,21 +122,30 @@ def _completion_reply(completion: Any) -> Reply:
     )
 
 
+@reads
 def _embeddings_reply(answer: Any) -> Reply:
     vectors = [item.embedding for item in answer.data]
     return Reply(data=vectors, usage=usage_of(answer.usage), model=answer.model)
 
 
+@reads
 def _models_reply(page: Any) -> Reply:
     return Reply(data=[model.id for model in page.data])
 
 
+_CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
+"""Items that are calls, and where each has what it is called with."""
+
+
+@reads
 def _response_reply(response: Any) -> Reply:
-    calls = [item for item in response.output if item.type == "function_call"]
+    calls = [item for item in response.output if item.type in _CALLS]
     choice = ReplyChoice(
         index=0,
         text=response.output_text,
-        tool_calls=tuple(ToolCall(call.call_id, call.name, call.arguments) for call in calls),
+        tool_calls=tuple(
+            ToolCall(call.call_id, call.name, getattr(call, _CALLS[call.type])) for call in calls
+        ),
         finish_reason=response.status,
     )
     usage = usage_of(response.usage, RESPONSE_COUNTS)
@@ -146,6 +164,11 @@ _PLAIN: Mapping[tuple[Operation, str], Callable[[Any], Reply]] = {
 
 def _add_chunk(gathered: Gathered, chunk: Any) -> None:
     gathered.printed.append(chunk.model_dump_json())
+    _add_values(gathered, chunk)
+
+
+@reads
+def _add_values(gathered: Gathered, chunk: Any) -> None:
     gathered.pieces += 1
     gathered.response_id = gathered.response_id or chunk.id
     gathered.model = gathered.model or chunk.model
@@ -158,6 +181,7 @@ def _add_chunk(gathered: Gathered, chunk: Any) -> None:
         gathered.finish(choice.index, choice.finish_reason)
 
 
+@reads
 def _add_completion_chunk(gathered: Gathered, chunk: Any) -> None:
     gathered.pieces += 1
     gathered.response_id = gathered.response_id or chunk.id
@@ -168,15 +192,16 @@ def _add_completion_chunk(gathered: Gathered, chunk: Any) -> None:
         gathered.finish(choice.index, choice.finish_reason)
 
 
+@reads
 def _add_response_event(gathered: Gathered, event: Any) -> None:
     gathered.pieces += 1
     match event.type:
         case "response.output_text.delta":
             gathered.add_text(0, event.delta)
-        case "response.output_item.added" if event.item.type == "function_call":
+        case "response.output_item.added" if event.item.type in _CALLS:
             call = ToolCall(event.item.call_id, event.item.name, None)
             gathered.add_call(0, event.output_index, call)
-        case "response.function_call_arguments.delta":
+        case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
             gathered.add_call(0, event.output_index, ToolCall(None, None, event.delta))
         case "response.completed" | "response.incomplete" | "response.failed":
             gathered.finish(0, event.response.status)

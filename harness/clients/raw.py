@@ -16,6 +16,7 @@ from harness.clients.reply import (
     ToolCall,
     gathered_from,
     raised,
+    reads,
     reply_of,
     usage_of,
 )
@@ -104,6 +105,7 @@ def _with_params(body: bytes, connection: Connection) -> bytes:
     return json.dumps({**connection.params, **given}, ensure_ascii=False).encode()
 
 
+@reads
 def _chat_reply(answer: Any) -> Reply:
     return Reply(
         choices=tuple(
@@ -123,6 +125,7 @@ def _chat_reply(answer: Any) -> Reply:
     )
 
 
+@reads
 def _completion_reply(answer: Any) -> Reply:
     return Reply(
         choices=tuple(
@@ -135,6 +138,7 @@ def _completion_reply(answer: Any) -> Reply:
     )
 
 
+@reads
 def _embeddings_reply(answer: Any) -> Reply:
     return Reply(
         data=[item["embedding"] for item in answer["data"]],
@@ -143,18 +147,26 @@ def _embeddings_reply(answer: Any) -> Reply:
     )
 
 
+@reads
 def _models_reply(answer: Any) -> Reply:
     return Reply(data=[model["id"] for model in answer["data"]])
 
 
+_CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
+"""Items that are calls, and where each has what it is called with."""
+
+
+@reads
 def _response_reply(answer: Any) -> Reply:
     items = answer["output"]
     parts = [part for item in items if item["type"] == "message" for part in item["content"]]
-    calls = [item for item in items if item["type"] == "function_call"]
+    calls = [item for item in items if item["type"] in _CALLS]
     choice = ReplyChoice(
         index=0,
         text="".join(part["text"] for part in parts if part["type"] == "output_text"),
-        tool_calls=tuple(ToolCall(call["call_id"], call["name"], call["arguments"]) for call in calls),
+        tool_calls=tuple(
+            ToolCall(call["call_id"], call["name"], call[_CALLS[call["type"]]]) for call in calls
+        ),
         finish_reason=answer.get("status"),
     )
     usage = usage_of(answer.get("usage"), RESPONSE_COUNTS)
@@ -171,6 +183,8 @@ _PLAIN: Mapping[Operation, Callable[[Any], Reply]] = {
 
 
 def _tool_call(call: Mapping[str, Any]) -> ToolCall:
+    if custom := call.get("custom"):
+        return ToolCall(call.get("id"), custom.get("name"), custom.get("input"))
     function = call.get("function") or {}
     return ToolCall(call.get("id"), function.get("name"), function.get("arguments"))
 
@@ -189,6 +203,7 @@ def _streamed_reply(body: bytes, add: Callable[[Gathered, Any], None]) -> Reply:
     return gathered_from(take)
 
 
+@reads
 def _add_chunk(gathered: Gathered, chunk: Any) -> None:
     gathered.response_id = gathered.response_id or chunk.get("id")
     gathered.model = gathered.model or chunk.get("model")
@@ -203,14 +218,15 @@ def _add_chunk(gathered: Gathered, chunk: Any) -> None:
         gathered.finish(index, choice.get("finish_reason"))
 
 
+@reads
 def _add_response_event(gathered: Gathered, event: Any) -> None:
     match event["type"]:
         case "response.output_text.delta":
             gathered.add_text(0, event["delta"])
-        case "response.output_item.added" if event["item"]["type"] == "function_call":
+        case "response.output_item.added" if event["item"]["type"] in _CALLS:
             item = event["item"]
             gathered.add_call(0, event["output_index"], ToolCall(item["call_id"], item["name"], None))
-        case "response.function_call_arguments.delta":
+        case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
             gathered.add_call(0, event["output_index"], ToolCall(None, None, event["delta"]))
         case "response.completed" | "response.incomplete" | "response.failed":
             response = event["response"]

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+_Args = ParamSpec("_Args")
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool call as the user got it; `arguments` is JSON text, whatever the client made of it."""
+    """A tool call as the user got it; `arguments` is JSON text, whatever the client made of it.
+
+    For a custom tool it is the free text of its input.
+    """
 
     id: str | None
     name: str | None
@@ -25,12 +32,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The exception that reached the user: its class, the HTTP status and the code that it carries."""
+    """The exception that reached the user: its class, the HTTP status and the code that it carries.
+
+    `in_reading` tells that the client gave its result, and that the code which reads it in the user's place
+    raised: code of this harness, which may be what is wrong.
+    """
 
     type: str
     message: str
     status: int | None = None
     code: str | None = None
+    in_reading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +167,33 @@ def _choice(index: int | None, growing: _GrowingChoice) -> ReplyChoice:
     return ReplyChoice(index, growing.text, calls, growing.finish_reason, growing.refusal)
 
 
+class ReadingError(Exception):
+    """A client gave its result, and reading that raised; `error` is what was raised."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def reads(read: Callable[_Args, _Read]) -> Callable[_Args, _Read]:
+    """Mark a function that reads what a client gave, so that what it raises is not told of the client."""
+
+    @wraps(read)
+    def marked(*args: _Args.args, **kwargs: _Args.kwargs) -> _Read:
+        try:
+            return read(*args, **kwargs)
+        except ReadingError:
+            raise
+        except Exception as error:
+            raise ReadingError(error) from error
+
+    return marked
+
+
 def raised(error: Exception) -> Raised:
     """What a user's `except` clause has in hand."""
+    if isinstance(error, ReadingError):
+        return replace(raised(error.error), in_reading=True)
     status, code = getattr(error, "status_code", None), getattr(error, "code", None)
     return Raised(
         type=f"{type(error).__module__.partition('.')[0]}.{type(error).__qualname__}".removeprefix(

@@ -108,6 +108,12 @@ class StreamedChoice:
         return "".join(text for part in self.deltas if isinstance(text := part.delta.get("content"), str))
 
     @property
+    def refusal(self) -> str | None:
+        """The refusal deltas put together; None where there is none."""
+        said = [text for part in self.deltas if isinstance(text := part.delta.get("refusal"), str)]
+        return "".join(said) if said else None
+
+    @property
     def text_or_none(self) -> str | None:
         """The text, or None when no delta had any content, as with tool calls."""
         has_content = any(isinstance(part.delta.get("content"), str) for part in self.deltas)
@@ -202,6 +208,12 @@ class AnswerChoice:
     text: str | None
     finish_reason: Json
     calls: tuple[ToolCall, ...]
+    refusal: str | None = None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the model refused, or a filter ended it: it decides nothing of what was asked."""
+        return bool(self.refusal) or self.finish_reason == "content_filter"
 
     @property
     def is_cut(self) -> bool:
@@ -226,6 +238,11 @@ class Answer:
         """Whether any of its choices is cut."""
         return any(choice.is_cut for choice in self.choices)
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether any of its choices is a refusal, or was filtered."""
+        return any(choice.is_withheld for choice in self.choices)
+
     @staticmethod
     def applies(scenario: Scenario) -> bool:
         """Chat scenarios that expect an answer."""
@@ -246,6 +263,7 @@ class Answer:
                 _text(choice, "message"),
                 choice.get("finish_reason"),
                 tuple(_joined_call([call]) for _, call in _calls(choice)),
+                _text(choice, "message", "refusal"),
             )
             for _, choice in completion.choices
         )
@@ -257,7 +275,9 @@ class Answer:
     @classmethod
     def _streamed(cls, stream: ChunkStream) -> Self:
         choices = tuple(
-            AnswerChoice(choice.index, choice.text_or_none, choice.finish_reason, choice.calls)
+            AnswerChoice(
+                choice.index, choice.text_or_none, choice.finish_reason, choice.calls, choice.refusal
+            )
             for choice in stream.choices
         )
         usages = [usage for chunk in stream.chunks if (usage := _object(chunk.body.get("usage"))) is not None]
@@ -379,8 +399,8 @@ def misfits(document: Json, schema: Object) -> Iterator[tuple[str, str]]:
         yield "".join(f"/{step}" for step in error.instance_path), error.message
 
 
-def _text(choice: Object, key: str) -> str | None:
-    content = (_object(choice.get(key)) or {}).get("content")
+def _text(choice: Object, key: str, name: str = "content") -> str | None:
+    content = (_object(choice.get(key)) or {}).get(name)
     return content if isinstance(content, str) else None
 
 
@@ -393,13 +413,19 @@ def _calls(choice: Object) -> Iterator[tuple[str, Object]]:
 
 
 def _joined_call(fragments: Iterable[Object]) -> ToolCall:
-    """A tool call from its fragments: the first id and name that say something, all arguments in a row."""
-    ids, names, arguments = [], [], []
+    """A tool call from its fragments: the first id and name that say something, all arguments in a row.
+
+    A custom tool has a free text in their place.
+    """
+    ids: list[Json] = []
+    names: list[Json] = []
+    arguments: list[Json] = []
     for fragment in fragments:
         function = _object(fragment.get("function")) or {}
+        custom = _object(fragment.get("custom")) or {}
         ids.append(fragment.get("id"))
-        names.append(function.get("name"))
-        arguments.append(function.get("arguments"))
+        names += function.get("name"), custom.get("name")
+        arguments += function.get("arguments"), custom.get("input")
     return ToolCall(
         id=next((value for value in ids if isinstance(value, str) and value), None),
         name=next((value for value in names if isinstance(value, str) and value), None),

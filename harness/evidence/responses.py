@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
+from harness.clients.reply import Reply, ToolCall
 from harness.evidence import (
     BOTH,
     EACH_MODE,
@@ -25,6 +26,8 @@ from harness.wire.sse import SseEvent, read_events
 DONE = "[DONE]"
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 """The events of which exactly one ends a stream, by their type; each carries the whole response."""
+_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The items that are calls, by their type, and where each has what it is called with."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +184,22 @@ class ResponseAnswer:
 
     @property
     def calls(self) -> tuple[tuple[str, Object], ...]:
-        """JSON pointer and object of each function call."""
-        return tuple(item for item in self.items if item[1].get("type") == "function_call")
+        """JSON pointer and object of each call of a function or of a custom tool."""
+        return tuple(item for item in self.items if item[1].get("type") in _CALLS)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls as every client should tell them."""
+        return tuple(
+            ToolCall(call.get("call_id"), call.get("name"), call.get(_CALLS[call["type"]]))
+            for _, call in self.calls
+        )
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a part of a message is a refusal: it decides nothing of what was asked."""
+        parts = (part for _, item in self.items for _, part in objects(item.get("content"), ""))
+        return any(part.get("type") == "refusal" for part in parts)
 
     @property
     def text(self) -> str:
@@ -214,6 +231,16 @@ class ResponsePair:
     def of(cls, plain: Observation, streamed: Observation) -> Self:
         """Both answers."""
         return cls(ResponseAnswer.of(plain), ResponseAnswer.of(streamed))
+
+
+def told_text(reply: Reply) -> str:
+    """The text that a client tells its user: as it is, or in LangChain's list of content blocks."""
+    content: object = reply.text
+    if isinstance(content, list):
+        return "".join(
+            text for _, block in objects(content, "") if isinstance(text := block.get("text"), str)
+        )
+    return content if isinstance(content, str) else ""
 
 
 def item_text(item: Object) -> str:

@@ -355,27 +355,6 @@ _CAMEL_CASE = frozenset({"finishReason", "toolCalls", "functionCall", "logProbs"
 
 
 @rule(
-    "chat.no-control-tokens",
-    level="spec",
-    source=f"{_SOURCE}: message.content; github/app#2128, lmstudio-ai/lmstudio-bug-tracker#1071",
-    breaks="Users read markup; tools that it asks for never run.",
-    answers=("cn-control-token-leak", "cn-reasoning-field-name"),
-)
-def the_text_has_no_control_tokens(answer: Answer) -> Violations:
-    """The text has no markup of the model's own: no turn, tool call or thinking tags, plain or streamed."""
-    for choice in answer.choices:
-        found = _CONTROL_TOKEN.search(choice.text or "")
-        if found:
-            yield Violation(received=shown(found[0]), expected="text alone")
-
-
-_CONTROL_TOKEN = re.compile(
-    r"<\|[\w ]{1,40}\|>|</?(?:think|tool_call|tool_response|function_call)>|\[/?(?:TOOL_CALLS|INST)\]"
-    r"|<(?:start|end)_of_turn>|<\uff5c.{1,40}?\uff5c>"
-)
-
-
-@rule(
     "chat.one-reasoning-field",
     level="spec",
     source="vllm-project/vllm#27755; strands-agents/harness-sdk#2182",

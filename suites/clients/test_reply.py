@@ -1,12 +1,14 @@
 """What each client tells its user is what was on the wire. A difference says which of the two lost it."""
 
 import json
+from collections.abc import Iterator
 
 from harness.clients.reply import Reply
-from harness.evidence import NotJudgedError, Observation, Refusal, shown
-from harness.evidence.chat import Answer
+from harness.evidence import NotJudgedError, Observation, Refusal, parsed, shown
+from harness.evidence.chat import DONE, Answer, ChunkStream, Completion, Parts
 from harness.rule import Violation, Violations, rule
-from harness.scenario import Mode, Scenario
+from harness.scenario import Ask, Mode, Operation, Scenario
+from harness.schemas import violations
 
 _FOUNDING = "the founding page's own calls: keep your code, change api_key, base_url and model"
 
@@ -25,6 +27,14 @@ _EXCEPTIONS = {
 
 _BY_DESIGN = ("openai.LengthFinishReasonError", "openai.ContentFilterFinishReasonError")
 """What the SDK's `parse` raises where the finish reason on the wire says that the document is not whole."""
+_SCHEMAS: tuple[tuple[Operation, str, str], ...] = (
+    ("chat", "chat_completion", "chat_completion_chunk"),
+    ("completions", "completion", "completion_chunk"),
+    ("responses", "response", "response_event"),
+    ("embeddings", "embeddings", ""),
+    ("models", "model_list", ""),
+)
+"""The schemas of what each operation answers, plain and streamed."""
 _INCOMPLETE = b"response.incomplete"
 """The end of a cut response, at which the SDK's helper for streams raises that it was not completed."""
 
@@ -48,7 +58,58 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
     if raised is not None and "response.completed" in raised.message and _INCOMPLETE in _body(observation):
         raise NotJudgedError("the cap cut the response, for which the SDK's helper raises by design")
     if raised is not None and 200 <= observation.response.status < 300:
+        if _is_helped(observation.scenario) and _is_withheld(observation):
+            raise NotJudgedError(
+                "the model refused, or a filter ended the answer: the helper has no document"
+            )
+        if raised.in_reading and _has_what_clients_need(observation):
+            raise NotJudgedError(
+                f"likewise itself could not read this answer, which has what clients need: {raised.type}: "
+                f"{raised.message}; please report it"
+            )
+        if observation.client.startswith("langchain") and _calls_a_custom_tool(observation):
+            raise NotJudgedError(
+                f"LangChain has no custom tools in chat, OpenAI's own neither: {raised.type}"
+            )
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an answer")
+
+
+def _is_helped(scenario: Scenario) -> bool:
+    return isinstance(scenario.ask, Ask) and bool(scenario.ask.helper)
+
+
+def _is_withheld(observation: Observation) -> bool:
+    return Answer.applies(observation.scenario) and Answer.of(observation).is_withheld
+
+
+def _has_what_clients_need(observation: Observation) -> bool:
+    """Whether everything that the answer says is right at level must."""
+    return all(
+        isinstance(value, dict) and not any(one.level == "must" for one in violations(kind, value, "must"))
+        for kind, value in _told(observation)
+    )
+
+
+def _told(observation: Observation) -> Iterator[tuple[str, object]]:
+    """Each object of an answer, with the schema that it is of."""
+    scenario, is_stream = observation.scenario, observation.mode is Mode.STREAM
+    for operation, plain, streamed in _SCHEMAS:
+        if not scenario.is_answered_by(operation):
+            continue
+        if not is_stream:
+            yield plain, observation.json
+            continue
+        yield from (
+            (streamed, parsed(event.data.encode()))
+            for event in ChunkStream.of(observation).events
+            if event.data and event.data != DONE
+        )
+
+
+def _calls_a_custom_tool(observation: Observation) -> bool:
+    if not Completion.applies(observation.scenario):
+        return False
+    return any(call.get("type") == "custom" for part in Parts.of(observation) for _, call in part.calls)
 
 
 def _body(observation: Observation) -> bytes:
@@ -67,6 +128,8 @@ def the_user_gets_a_text(observation: Observation) -> Violations:
     """The founding question gives the client's user a text and a finish reason."""
     if not 200 <= observation.response.status < 300 or observation.reply.raised:
         return
+    if _is_withheld(observation):
+        raise NotJudgedError("the model refused, or a filter ended the answer")
     if not observation.reply.text:
         yield Violation(received=shown(observation.reply.text), expected="a text")
     if not observation.reply.finish_reason:

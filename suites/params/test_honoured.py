@@ -213,7 +213,11 @@ def n_has_an_effect(answer: Answer) -> Violations:
 )
 def each_choice_has_its_own_text_and_end(answer: Answer) -> Violations:
     """Each of n choices has a text and a finish reason of its own."""
-    empty = [choice for choice in answer.choices if not choice.text or choice.finish_reason is None]
+    empty = [
+        choice
+        for choice in answer.choices
+        if choice.finish_reason is None or not (choice.text or choice.is_withheld)
+    ]
     details = (answer.usage or {}).get("completion_tokens_details")
     may_have_thought = not isinstance(details, dict) or details.get("reasoning_tokens") != 0
     for choice in empty:
@@ -349,6 +353,10 @@ def response_format_has_an_effect(answer: Answer) -> Violations:
         inner = text[text.find("{") : text.rfind("}") + 1]
         if choice.finish_reason == "length":
             raise NotJudgedError("the cap cut the document")
+        if choice.is_withheld:
+            raise NotJudgedError("the model refused, or a filter ended the answer")
+        if choice.calls and answer.observation.asked.get("tools"):
+            raise NotJudgedError("the model called a tool instead")
         if not isinstance(parsed(inner.encode()), dict) and text.count("{") <= text.count("}"):
             yield Violation(received=f"{shown(choice.text)}: response_format ignored", expected="JSON")
 
@@ -371,6 +379,8 @@ def tool_choice_has_an_effect(answer: Answer) -> Violations:
         called = [call.name for call in choice.calls]
         if choice.is_cut and not called and not (wanted == "none" and choice.text):
             raise NotJudgedError("the cap cut the answer before any call")
+        if choice.is_withheld and not called:
+            raise NotJudgedError("the model refused, or a filter ended the answer")
         if wanted == "none" and called:
             yield Violation(received=f"a call of {shown(called)}: tool_choice ignored", expected="no call")
         if wanted == "required" and not called:

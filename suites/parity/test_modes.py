@@ -20,6 +20,12 @@ def _said(answer: Answer) -> list[object]:
     ]
 
 
+def _raise_if_withheld_once(pair: Pair) -> None:
+    """Raise NotJudgedError where the model refused, or a filter ended the answer, in one mode alone."""
+    if pair.plain.is_withheld != pair.streamed.is_withheld:
+        raise NotJudgedError("the model refused, or a filter ended the answer, in one mode alone")
+
+
 @rule(
     "parity.kind",
     level="spec",
@@ -29,6 +35,7 @@ def _said(answer: Answer) -> list[object]:
 def both_modes_answer_in_kind(pair: Pair) -> Violations:
     """The streamed answer is of the plain one's kind: text, tool calls."""
     plain, streamed = _kinds(pair.plain), _kinds(pair.streamed)
+    _raise_if_withheld_once(pair)
     if plain != streamed and len(plain) == len(streamed) and (pair.plain.is_cut or pair.streamed.is_cut):
         raise NotJudgedError("the cap cut one answer before it had said what the other says")
     if plain != streamed:
@@ -43,6 +50,7 @@ def both_modes_answer_in_kind(pair: Pair) -> Violations:
 )
 def both_modes_finish_alike(pair: Pair) -> Violations:
     """The streamed answer has the plain one's finish reasons."""
+    _raise_if_withheld_once(pair)
     plain = [choice.finish_reason for choice in pair.plain.choices]
     streamed = [choice.finish_reason for choice in pair.streamed.choices]
     is_cut_once = "length" in {*plain, *streamed} and {*plain, *streamed} <= {"stop", "length", "tool_calls"}

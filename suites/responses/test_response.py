@@ -3,11 +3,11 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
-from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair
+from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair, told_text
 from harness.rule import Level, Violation, Violations, rule
 from harness.scenario import Scenario
 from harness.schemas import violations
@@ -68,17 +68,27 @@ def a_response_has_what_openai_always_sends(response: ResponseObject) -> Violati
 @rule(
     "responses.not-failed",
     level="must",
-    source=f"{_OBJECT}: status; BerriAI/litellm#29223",
+    source=f"{_OBJECT}: status; OpenAI API guide, background mode; BerriAI/litellm#29223",
     breaks="The SDK and LangChain hand the failed response on and raise nothing.",
     answers=("re-error-event-shape", "os-responses-error-flat"),
 )
 def a_good_request_does_not_fail(answer: ResponseAnswer) -> Violations:
-    """A response to a good request is completed or incomplete, and carries no error."""
+    """A response to a good request is completed or incomplete, and carries no error.
+
+    One that was asked for in the background may be still to come.
+    """
     status, error = answer.response.get("status"), answer.response.get("error")
-    if status not in ("completed", "incomplete", None) or error is not None:
+    is_background = answer.observation.asked.get("background") is True
+    right = (*_ENDED, *(_TO_COME if is_background else ()))
+    if status not in right or error is not None:
         yield _at(
             answer, "/status", received=f"{shown(status)} with error {shown(error)}", expected='"completed"'
         )
+
+
+_ENDED = ("completed", "incomplete", None)
+"""What a response has come to, whole or cut; some servers do not say."""
+_TO_COME = ("queued", "in_progress")
 
 
 @rule(
@@ -158,12 +168,12 @@ def the_items_of_a_completed_response_are_completed(answer: ResponseAnswer) -> V
 @rule(
     "responses.usage-given",
     level="spec",
-    source=f"{_OBJECT}: usage",
+    source=f"{_OBJECT}: usage; OpenAI API guide, background mode",
     breaks="LangChain's usage_metadata is None, costs are 0, benchmarks have no tokens.",
 )
 def a_response_has_usage(answer: ResponseAnswer) -> Violations:
     """A response has usage when it has ended, whole or cut."""
-    if not answer.usage:
+    if not answer.usage and answer.response.get("status") in _ENDED:
         yield _at(answer, "/usage", received=shown(answer.response.get("usage")), expected="token counts")
 
 
@@ -345,6 +355,8 @@ def the_named_function_is_called(answer: ResponseAnswer) -> Violations:
     """A function that tool_choice names is called."""
     if answer.is_cut and not answer.calls:
         raise NotJudgedError("the cap cut the answer before any call")
+    if answer.is_refused:
+        raise NotJudgedError("the model refused")
     if answer.response.get("status") == "completed" and not answer.calls:
         yield _at(answer, "/output", received="no call: ignored", expected="a call of next_ferry")
 
@@ -376,6 +388,8 @@ def the_text_has_the_form_asked(answer: ResponseAnswer) -> Violations:
     """The text of a completed response matches the schema of text.format."""
     if answer.response.get("status") != "completed":
         raise NotJudgedError("the answer is not complete")
+    if answer.is_refused:
+        raise NotJudgedError("the model refused")
     document = parsed(answer.text.encode())
     if not isinstance(document, dict) or document.keys() != {"quoll_count", "habitat_kx"}:
         yield _at(
@@ -494,7 +508,7 @@ def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
 
 
 def _said(answer: ResponseAnswer) -> object:
-    return answer.text, [(call.get("name"), call.get("arguments")) for _, call in answer.calls]
+    return answer.text, [(call.name, call.arguments) for call in answer.tool_calls]
 
 
 def _kinds(answer: ResponseAnswer) -> list[str]:
@@ -525,18 +539,9 @@ def the_user_reads_the_text_of_the_response(answer: ResponseAnswer) -> Violation
     """The text that the client's user reads is the text of the response."""
     reply = answer.observation.reply
     if reply.raised is None and reply.choices:
-        told = "".join(_texts(reply.text))
+        told = told_text(reply)
         if told != answer.text:
             yield Violation(f"{shown(told)} at the user", f"{shown(answer.text)}, as in the response")
-
-
-def _texts(content: object) -> Iterator[str]:
-    """The texts of what a client gives its user: a text, or LangChain's list of content blocks."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        blocks = [block for block in content if isinstance(block, dict)]
-        yield from (block["text"] for block in blocks if isinstance(block.get("text"), str))
 
 
 @rule(
@@ -549,10 +554,10 @@ def the_user_gets_the_calls_of_the_response(answer: ResponseAnswer) -> Violation
     """The calls that the client's user gets are those of the response."""
     reply = answer.observation.reply
     if reply.raised is None and reply.choices:
-        wire = [
-            (call.get("call_id"), call.get("name"), _read(call.get("arguments"))) for _, call in answer.calls
-        ]
-        told = [(call.id, call.name, _read(call.arguments)) for call in reply.tool_calls]
+        wire, told = (
+            [(call.id, call.name, _read(call.arguments)) for call in calls]
+            for calls in (answer.tool_calls, reply.tool_calls)
+        )
         if told != wire:
             yield Violation(f"{shown(told)} at the user", f"{shown(wire)}, as in the response")
 

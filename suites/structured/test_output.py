@@ -49,10 +49,12 @@ def _schema(seen: Observation) -> Object:
 
 
 def _documents(answer: Answer) -> Iterator[tuple[str | None, AnswerChoice]]:
-    """Pointer (in a plain answer) and choice of each document; NotJudgedError when the cap cut one."""
+    """Pointer (in a plain answer) and choice of each document; NotJudgedError when one is cut or withheld."""
     is_plain = answer.observation.mode is Mode.PLAIN
     if any(choice.finish_reason == "length" for choice in answer.choices):
         raise NotJudgedError("the cap cut the document")
+    if answer.is_withheld:
+        raise NotJudgedError("the model refused, or a filter ended the answer")
     for place, choice in enumerate(answer.choices):
         yield f"/choices/{place}/message/content" if is_plain else None, choice
 
@@ -175,6 +177,8 @@ def a_helper_gives_its_user_an_object(completion: Completion) -> Violations:
     wanted = sorted(_format(seen.scenario)["json_schema"]["schema"]["properties"])
     if any(choice.get("finish_reason") == "length" for _, choice in completion.choices):
         raise NotJudgedError("the cap cut the document")
+    if Answer.of(seen).is_withheld:
+        raise NotJudgedError("the model refused, or a filter ended the answer")
     if seen.reply.raised:
         raised = seen.reply.raised
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an object")

@@ -50,5 +50,5 @@ def the_servers_own_message_is_taken_back(observation: Observation) -> Violation
 def results_are_answered(answer: Answer) -> Violations:
     """The turn that brings the results is answered with text, or with another call."""
     for choice in answer.choices:
-        if not choice.text and not choice.calls and choice.finish_reason != "length":
+        if not (choice.text or choice.calls or choice.is_withheld or choice.is_cut):
             yield Violation(received=shown(choice.text), expected="text, or another tool call")

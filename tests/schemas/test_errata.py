@@ -41,6 +41,13 @@ REFUSALS = [
     ("E11", "ResponseFunctionCallArgumentsDoneEvent", "response_event", "openai_arguments_done", ""),
     ("E12", "ResponseStreamEvent", "response_event", "openai_keepalive", ""),
     ("E13", "ResponseErrorEvent", "response_event", "openai_error_nested", ""),
+    (
+        "E14",
+        STREAMED,
+        "chat_completion_chunk",
+        "openai_custom_tool_first",
+        "/choices/0/delta/tool_calls/0/type",
+    ),
 ]
 
 

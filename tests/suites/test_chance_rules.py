@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,14 +79,45 @@ def test_finish_reasons_are_compared_where_the_texts_are_the_same(
     assert outcome("parity.finish-reason", changed(lies, "with-usage", ends_by_cap), streamed) is expected
 
 
-def test_what_a_client_changes_is_silently_wrong_and_what_it_drops_of_names_differs(lies: Lies) -> None:
-    unaffected = lies.truth("founding", "openai", Mode.STREAM)
-    drops_the_id = lies.truth("founding", "langchain", Mode.STREAM)
+def test_what_a_client_changes_is_silently_wrong_and_another_id_differs(lies: Lies) -> None:
+    seen = lies.truth("founding", "openai", Mode.STREAM)
+    another_text = replace(seen.reply, choices=(replace(seen.reply.choices[0], text="x"),))
+    another_id = replace(seen.reply, response_id="chatcmpl-x")
     raises = changed(lies, "founding", lambda body: body.update(choices=None), "langchain")
-    assert effect_of(unaffected) == ("unaffected", "")
-    assert effect_of(drops_the_id)[0] == "differs"
-    assert "id null" in effect_of(drops_the_id)[1]
+    assert effect_of(seen) == ("unaffected", "")
+    assert effect_of(replace(seen, reply=another_text))[0] == "silently wrong"
+    assert effect_of(replace(seen, reply=another_id))[0] == "differs"
     assert effect_of(raises)[0] == "raises"
+
+
+def test_an_id_that_a_client_never_tells_is_no_effect_of_the_answer(lies: Lies) -> None:
+    seen = lies.truth("founding", "langchain", Mode.STREAM)
+    assert seen.reply.response_id is None
+    assert effect_of(seen) == ("unaffected", "")
+
+
+def test_a_refusal_that_was_asked_for_is_not_compared_and_one_that_was_not_raises(lies: Lies) -> None:
+    asked_for = lies.truth("no-messages", "openai", Mode.PLAIN)
+    answered = lies.truth("founding", "openai", Mode.PLAIN).scenario
+    assert effect_of(asked_for) == ("not compared", "")
+    assert effect_of(replace(asked_for, scenario=answered))[0] == "raises"
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_response_in_langchains_parts_is_compared_by_what_the_parts_say(lies: Lies, mode: Mode) -> None:
+    seen = lies.truth("response", "langchain", mode)
+    said: Any = seen.reply.choices[0].text
+    other = replace(seen.reply.choices[0], text=[{**part, "text": "x"} for part in said])
+    assert isinstance(said, list)
+    assert effect_of(seen) == ("unaffected", "")
+    assert effect_of(replace(seen, reply=replace(seen.reply, choices=(other,))))[0] == "silently wrong"
+
+
+def test_a_call_of_a_response_that_a_client_loses_is_silently_wrong(lies: Lies) -> None:
+    seen = lies.truth("response-tool", "langchain", Mode.PLAIN)
+    without = replace(seen.reply.choices[0], tool_calls=())
+    assert effect_of(seen) == ("unaffected", "")
+    assert effect_of(replace(seen, reply=replace(seen.reply, choices=(without,))))[0] == "silently wrong"
 
 
 def test_an_answer_to_a_raw_request_has_no_user(lies: Lies) -> None:

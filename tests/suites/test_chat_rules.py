@@ -87,6 +87,62 @@ def test_a_control_token_in_a_stream_is_caught(lies: Lies) -> None:
     assert "chat.no-control-tokens" in failures
 
 
+LEAKED = [
+    "<think>hm</think>",
+    "<think>\nWhat is it?\n</think>\n\nFour.",
+    "Add the two.\n</think>\n\nFour.",
+    "Add the two.</think>Four.",
+    "<|channel|>analysis<|message|>Add the two.",
+    "Four. <|end|><|start|>assistant",
+    "Four.<|im_end|>\n<|im_start|>user\nAnd five?",
+    "Four.<|im_end|>\nAnd five?",
+    'I look it up.\n<tool_call>\n{"name": "f"}\n</tool_call>\nWait.',
+    'I look it up.\n<tool_call> {"name": "f"} </tool_call>\nWait.',
+    "It's four.<|im_end|><|im_start|>user: what's five?",
+    '[TOOL_CALLS][{"name": "f"}]',
+    "```python\nprint(4)\n```<|im_end|>",
+    "```python\nprint(4)<|im_end|>",
+    "The tag is `x`.<|eot_id|>",
+    "\u201cFour\u201d, she said.<end_of_turn>\n",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",
+]
+SPOKEN_OF = [
+    "R1 writes its thoughts between `<think>` and `</think>`.",
+    "`<think>`",
+    "A turn begins so:\n```\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n```\nand so on.",
+    "```\n<|im_start|>system\n```",
+    "~~~xml\n<tool_call>\n{}\n</tool_call>\n~~~",
+    "ChatML:\n\n    <|im_start|>user\n    Hi<|im_end|>\n\nLlama has another.",
+    "> <think>\n> hm\n> </think>\n\nThat is how it begins.",
+    'It ends with "<|im_end|>".',
+    "\u201c<think>\nhm\n</think>\u201d is what it wrote.",
+    "\u300c<think>\u300d\u3068\u66f8\u304d\u307e\u3059\u3002",
+    "R1 opens with <think> and closes with </think>, Hermes has <tool_call>.",
+    "\u7528<think>\u548c</think>\u6807\u7b7e\u5305\u88f9\u601d\u8003\u3002",
+    "Two tags (<think>, </think>) stand around it.",
+    "- `<|im_start|>`: begins a turn\n- `<|im_end|>`: ends it",
+    "| token | meaning |\n|---|---|\n| `<|im_end|>` | end |",
+]
+
+
+@pytest.mark.parametrize("text", LEAKED)
+def test_markup_that_leaks_is_a_finding(lies: Lies, text: str) -> None:
+    assert "chat.no-control-tokens" in lies.plain("founding", lambda body: set_message(body, content=text))
+
+
+@pytest.mark.parametrize("text", SPOKEN_OF)
+def test_markup_that_a_text_speaks_of_is_none(lies: Lies, text: str) -> None:
+    told = lies.plain("founding", lambda body: set_message(body, content=text))
+    assert "chat.no-control-tokens" not in told
+
+
+@given(st.text(alphabet="<|>/`~\"'think_im\n \u201c\u201d()", max_size=80))
+def test_any_text_is_judged(lies: Lies, text: str) -> None:
+    answer = {"index": 0, "message": {"content": text}, "finish_reason": "stop"}
+    seen = retold(lies.truth("founding", "raw", Mode.PLAIN), json.dumps({"choices": [answer]}).encode())
+    assert outcomes("chat", seen)["chat.no-control-tokens"] in (Outcome.PASS, Outcome.FAIL)
+
+
 def test_another_carrier_of_reasoning_in_the_stream_is_caught(lies: Lies) -> None:
     plain, streamed = (lies.truth("founding", "raw", mode) for mode in Mode)
     body = json.loads(plain.response.body)

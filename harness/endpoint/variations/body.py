@@ -737,6 +737,84 @@ def responses_queued(chunks: list[Any]) -> None:
         event["sequence_number"] = number
 
 
+_REFUSED = "I'm sorry, I can't help with that."
+_MAY_REFUSE = "OpenAI API guide, structured outputs: refusals; a message has content or refusal"
+_DECIDES_NOTHING = "A refusal decides nothing of the document or the call that was asked for."
+_REFUSABLE = (
+    "founding",
+    "json-object",
+    "json-schema",
+    "json-schema-parse",
+    "langchain-json-schema",
+    "langchain-json-mode",
+    "tool-call",
+    "tool-call-named",
+    "tool-call-required",
+    "tool-result",
+)
+
+
+@variation("refused", on=_PLAIN, shows=_REFUSABLE, source=_MAY_REFUSE, because=_DECIDES_NOTHING)
+def refused(body: Any) -> None:
+    """The model refuses: content is null, and refusal says so."""
+    for choice in choices_of(body):
+        choice["message"].update(content=None, refusal=_REFUSED)
+        choice["message"].pop("tool_calls", None)
+        choice["finish_reason"] = "stop"
+
+
+@variation(
+    "refused-stream", on=events("chat"), shows=_REFUSABLE, source=_MAY_REFUSE, because=_DECIDES_NOTHING
+)
+def refused_stream(chunks: list[Any]) -> None:
+    """The model refuses in a stream: the deltas have refusal and no content."""
+    first, *later = chunks
+    role, said = (
+        {**first, "choices": [{**first["choices"][0], "delta": delta}]} for delta in _REFUSAL_DELTAS
+    )
+    ends = [chunk for chunk in later if not choices_of(chunk) or choices_of(chunk)[0]["finish_reason"]]
+    for choice in (choice for chunk in ends for choice in choices_of(chunk)):
+        choice.update(delta={}, finish_reason="stop")
+    chunks[:] = [role, said, *ends]
+
+
+_REFUSAL_DELTAS = ({"role": "assistant", "content": None, "refusal": ""}, {"refusal": _REFUSED})
+
+
+@variation(
+    "responses-refused",
+    on=objects("response"),
+    shows=("response-format", "response-tool-named"),
+    source="OpenAI API reference, the response object: output[].content[], a refusal",
+    because=_DECIDES_NOTHING,
+)
+def responses_refused(body: Any) -> None:
+    """The model refuses: the message has a part of type refusal."""
+    body["output"] = [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "refusal", "refusal": _REFUSED}],
+        }
+    ]
+
+
+@variation(
+    "text-about-markup",
+    on=_PLAIN,
+    shows=("founding",),
+    source="CommonMark, 6.1 and 4.5: code spans and code blocks say their text as it is",
+)
+def text_about_markup(body: Any) -> None:
+    """The text speaks of the markup of templates, in code and in quotation marks."""
+    body["choices"][0]["message"]["content"] = (
+        'Thoughts stand between `<think>` and `</think>`, a turn ends with "<|im_end|>":\n\n'
+        "```\n<|im_start|>user\nHi<|im_end|>\n```"
+    )
+
+
 @variation(
     "responses-reasoning-item",
     on=objects("response"),
