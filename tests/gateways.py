@@ -55,13 +55,15 @@ class Certificates:
 def certificates(folder: Path) -> Certificates:
     """Make them, by openssl."""
     ca, ca_key = folder / "ca.pem", folder / "ca-key.pem"
+    # From Python 3.13 on, a certificate has to say all that RFC 5280 asks for.
     _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=our CA",
-             "-keyout", ca_key, "-out", ca)  # fmt: skip
+             "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", ca_key, "-out", ca)  # fmt: skip
     made = []
     for name in ("server", "client"):
         key, certificate = folder / f"{name}-key.pem", folder / f"{name}.pem"
         _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
                  "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
+                 "-addext", "authorityKeyIdentifier=keyid", "-addext", "subjectKeyIdentifier=hash",
                  "-CA", ca, "-CAkey", ca_key, "-keyout", key, "-out", certificate)  # fmt: skip
         both = folder / f"{name}-both.pem"
         both.write_bytes(certificate.read_bytes() + key.read_bytes())
