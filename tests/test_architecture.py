@@ -53,6 +53,15 @@ _FIGURES = (
 )
 """Of a load run, what is a function of its input alone."""
 
+_PLANNING = (
+    "harness.discovery",
+    "harness.fit",
+    "harness.flakiness",
+    "harness.plan",
+    "harness.uses",
+)
+"""Of a check, what is a function of what was seen."""
+
 _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "harness.evidence": _TOP,
     "harness.rule": _TOP,
@@ -70,8 +79,7 @@ _FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     ),
     "harness.comparison": ("harness.observe", "harness.endpoint", "harness.hops", *_LOADERS),
     "harness.load": ("harness.endpoint",),
-    "harness.fit": (*_TOP, *_LOADERS),
-    **dict.fromkeys(_FIGURES, (*_TOP, *_LOADERS)),
+    **dict.fromkeys((*_PLANNING, *_FIGURES), (*_TOP, *_LOADERS)),
 }
 """What a room must never import: whatever asks or draws is of no use to what judges."""
 
