@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from harness import run
-from harness.check import Check, Settings, check, plan_for
+from harness.check import Check, Settings, check, narrowed, plan_for
 from harness.plan import Budget
 from harness.report.findings import answer
 from harness.run import Run
 from harness.scenario import Mode
 from harness.target import CAPABILITIES, Target, ad_hoc
-from harness.uses import USES
+from harness.uses import USES, UseName, use_of_call
 from harness.verdict import Outcome
 from tests.checking.fronts import (
     KEY,
@@ -49,11 +49,16 @@ def checked(
     *faults: str,
     settings: Settings = RAW,
     change: Callable[[Target], Target] = lambda target: target,
+    uses: Sequence[UseName] = (),
 ) -> tuple[Run, Check]:
-    """The run of a check of an endpoint by its address alone."""
+    """The run of a check of an endpoint by its address alone, as far as these uses go; none: of all."""
     with standing_before(front, *faults) as base_url:
         target = change(ad_hoc(base_url, MODEL, "FRONT_KEY"))
-        with check(target, settings, {"FRONT_KEY": KEY}) as checking:
+        planned = plan_for(target, settings)
+        if uses:
+            asked = {call.key for call in planned.every_call if use_of_call(call.scenario, call.mode) in uses}
+            planned = narrowed(planned, asked, target, settings.budget)
+        with check(target, settings, {"FRONT_KEY": KEY}, planned) as checking:
             checking.observe(folder, lambda _: None)
             made = checking.judged()
     run.save(made, folder)
@@ -94,7 +99,7 @@ def test_what_a_right_endpoint_can_do_is_found_out_and_judged_whole(tmp_path: Pa
     ],
 )
 def test_a_fault_of_what_nobody_claims_is_found(tmp_path: Path, fault: str, rule: str) -> None:
-    made, _ = checked(tmp_path, hands_on, fault)
+    made, _ = checked(tmp_path, hands_on, fault, uses=("chat", "streamed tools", "Responses"))
     assert made.exit_code == 1
     assert rule in failing(made)
     assert "no rule fails" not in answer(made)
@@ -109,7 +114,7 @@ def has_no_responses(method: str, path: str, asked: Asked) -> Said:  # noqa: ARG
 
 def test_what_is_refused_cleanly_is_unsupported_and_not_asked_again(tmp_path: Path) -> None:
     both = replace(RAW, clients=("raw", "openai"))
-    made, _ = checked(tmp_path, has_no_responses, settings=both)
+    made, _ = checked(tmp_path, has_no_responses, settings=both, uses=("chat", "Responses"))
     assert (made.exit_code, failing(made)) == (0, set())
     assert {state(made, "Responses", client) for client in both.clients} == {"unsupported"}
     asked = [one for one in made.requests if one.scenario.startswith("response")]
@@ -126,7 +131,7 @@ def has_no_tools_in_chat(method: str, path: str, asked: Asked) -> Said:  # noqa:
 
 
 def test_a_refusal_in_one_operation_says_nothing_of_another(tmp_path: Path) -> None:
-    made, _ = checked(tmp_path, has_no_tools_in_chat)
+    made, _ = checked(tmp_path, has_no_tools_in_chat, uses=("chat", "tools", "Responses"))
     assert (made.exit_code, failing(made)) == (0, set())
     assert (state(made, "tools"), state(made, "Responses")) == ("unsupported", "works")
     asked = {one.scenario for one in made.requests}
@@ -144,7 +149,7 @@ def keeps_no_response(method: str, path: str, asked: Asked) -> Said:
 
 
 def test_what_only_a_follow_up_can_show_is_found_out_by_it(tmp_path: Path) -> None:
-    made, _ = checked(tmp_path, keeps_no_response)
+    made, _ = checked(tmp_path, keeps_no_response, uses=("chat", "Responses"))
     assert (made.exit_code, failing(made)) == (0, set())
     cell = next(cell for cell in made.uses if (cell.use, cell.client) == ("Responses", "raw"))
     assert (cell.state, cell.reason) == ("works", "without stored-responses")
@@ -158,7 +163,7 @@ def streams_done_alone(method: str, path: str, asked: Asked) -> Said:  # noqa: A
 
 
 def test_what_is_answered_wrongly_fails_without_a_claim(tmp_path: Path) -> None:
-    made, _ = checked(tmp_path, streams_done_alone)
+    made, _ = checked(tmp_path, streams_done_alone, uses=("chat", "Responses"))
     assert (made.exit_code, state(made, "Responses")) == (1, "breaks")
 
 
@@ -170,14 +175,16 @@ def streams_tools_as_one_body(method: str, path: str, asked: Asked) -> Said:  # 
 
 
 def test_a_stream_that_is_none_breaks_streamed_tools_and_nothing_else(tmp_path: Path) -> None:
-    made, _ = checked(tmp_path, streams_tools_as_one_body)
+    made, _ = checked(
+        tmp_path, streams_tools_as_one_body, uses=("chat", "stream", "tools", "streamed tools", "JSON")
+    )
     assert state(made, "streamed tools") == "breaks"
     assert {state(made, use) for use in ("chat", "stream", "tools", "JSON")} == {"works"}
     assert answer(made).startswith("breaks in streamed tools; ")
 
 
 def test_embeddings_are_asked_of_the_model_that_is_listed(tmp_path: Path) -> None:
-    made, checking = checked(tmp_path, hands_on)
+    made, checking = checked(tmp_path, hands_on, uses=("chat", "models", "embeddings"))
     seen = [one for (name, _, _), one in checking.observations.items() if name == "embedding-text"]
     assert [one.asked["model"] for one in seen] == ["standin-embedding-1"]
     assert state(made, "embeddings") == "works"
@@ -202,8 +209,8 @@ def lists_models_as_a_page(method: str, path: str, asked: Asked) -> Said:
 
 @pytest.mark.parametrize("front", [lists_a_hundred_thousand_models, lists_models_as_a_page])
 def test_whatever_a_list_of_models_is_the_rest_is_judged(tmp_path: Path, front: Front) -> None:
-    made, _ = checked(tmp_path, front)
-    assert {state(made, use) for use in ("chat", "stream", "tools", "JSON", "Responses")} == {"works"}
+    made, _ = checked(tmp_path, front, uses=("chat", "stream", "models", "embeddings"))
+    assert {state(made, use) for use in ("chat", "stream")} == {"works"}
     assert not [one for one in made.verdicts if one.outcome is Outcome.ERROR]
 
 
@@ -218,11 +225,11 @@ def test_a_claim_that_nothing_shows_fails(tmp_path: Path) -> None:
     def claims_tools(target: Target) -> Target:
         return replace(target, claims=frozenset({"tools", "n"}))
 
-    made, _ = checked(tmp_path, calls_no_tool, change=claims_tools)
+    made, _ = checked(tmp_path, calls_no_tool, change=claims_tools, uses=("chat", "tools", "parameters"))
     (verdict,) = [one for one in made.verdicts if one.rule == "claims.shown"]
     assert (verdict.outcome, len(verdict.evidence)) == (Outcome.FAIL, 1)
     assert "nothing of tools: " in verdict.reason
-    unclaimed, _ = checked(tmp_path, calls_no_tool)
+    unclaimed, _ = checked(tmp_path, calls_no_tool, uses=("chat", "tools"))
     assert not [one for one in unclaimed.verdicts if one.rule == "claims.shown"]
     assert state(unclaimed, "tools") == "not judged"
 
@@ -261,7 +268,8 @@ def caps(checking: Check) -> set[str]:
 )
 def test_a_cap_is_spelled_as_the_endpoint_takes_it(tmp_path: Path, front: Front, spelling: set[str]) -> None:
     settings = replace(RAW, clients=("raw", "openai", "langchain"), modes=(Mode.PLAIN,))
-    made, checking = checked(tmp_path, front, settings=settings)
+    uses: tuple[UseName, ...] = ("chat", "tools", "JSON", "errors", "parameters")
+    made, checking = checked(tmp_path, front, settings=settings, uses=uses)
     assert (made.exit_code, failing(made)) == (0, set())
     assert caps(checking) == spelling
     told = [note for note in made.notes if "max_tokens" in note]
@@ -279,7 +287,8 @@ def test_a_preset_of_todays_models_passes_where_max_tokens_is_refused(tmp_path: 
 
 def test_a_model_that_thinks_gets_room_for_its_answer(tmp_path: Path) -> None:
     settings = replace(RAW, clients=("raw", "openai", "langchain"))
-    made, checking = checked(tmp_path, thinks_in_secret, settings=settings)
+    uses: tuple[UseName, ...] = ("chat", "stream", "tools", "JSON", "parameters")
+    made, checking = checked(tmp_path, thinks_in_secret, settings=settings, uses=uses)
     assert (made.exit_code, failing(made)) == (0, set())
     assert {
         state(made, use, client) for use in ("chat", "stream", "tools") for client in settings.clients
@@ -293,7 +302,8 @@ def test_a_model_that_thinks_gets_room_for_its_answer(tmp_path: Path) -> None:
 
 
 def test_the_tokens_of_a_thinking_model_are_bounded(tmp_path: Path) -> None:
-    _, checking = checked(tmp_path, thinks_in_secret, settings=replace(RAW, budget=Budget(tokens=4_000)))
+    bounded = replace(RAW, budget=Budget(tokens=4_000))
+    _, checking = checked(tmp_path, thinks_in_secret, settings=bounded, uses=("chat", "stream"))
     assert checking.current.tokens <= 4_000
 
 
@@ -334,7 +344,7 @@ def test_what_fails_once_and_not_again_is_flakiness_and_no_finding(
     tmp_path: Path, broken: bytes, kind: str
 ) -> None:
     settings = replace(RAW, modes=(Mode.STREAM,), concurrency=1)
-    made, _ = checked(tmp_path, fails_first(broken), settings=settings)
+    made, _ = checked(tmp_path, fails_first(broken), settings=settings, uses=("stream", "JSON"))
     assert (made.exit_code, failing(made)) == (0, set())
     assert made.flakiness.flaky > len(made.requests) // 2
     assert set(made.flakiness.kinds) == {kind}
@@ -347,7 +357,7 @@ def fails_at_tools(method: str, path: str, asked: Asked) -> Said:  # noqa: ARG00
 
 
 def test_what_fails_each_time_is_a_finding_and_no_flake(tmp_path: Path) -> None:
-    made, _ = checked(tmp_path, fails_at_tools)
+    made, _ = checked(tmp_path, fails_at_tools, uses=("chat", "stream", "tools", "JSON"))
     assert made.exit_code == 1
     assert state(made, "tools") == "breaks"
     assert made.flakiness.flaky == 0
@@ -392,9 +402,9 @@ def test_a_wrong_429_is_a_finding_even_where_the_next_try_is_answered(
         ("em-order", "embeddings"),
     ],
 )
-def test_every_finding_stands_in_a_row_that_says_so(tmp_path: Path, fault: str, use: str) -> None:
+def test_every_finding_stands_in_a_row_that_says_so(tmp_path: Path, fault: str, use: UseName) -> None:
     """Whatever fails at level spec, a cell deviates or breaks, and the sentence says where."""
-    made, _ = checked(tmp_path, hands_on, fault)
+    made, _ = checked(tmp_path, hands_on, fault, uses=("chat", "stream", use))
     assert made.failures()
     assert {cell.use for cell in made.uses if cell.state in {"breaks", "deviates"}} == {use}
     assert answer(made).startswith((f"breaks in {use}; ", f"deviates in {use}; "))
@@ -418,5 +428,7 @@ def test_the_smoke_profile_says_what_it_did_not_ask(tmp_path: Path) -> None:
 def test_what_the_modes_leave_out_is_said(
     tmp_path: Path, modes: Sequence[Mode], use: str, reason: str
 ) -> None:
-    made, _ = checked(tmp_path, hands_on, settings=replace(RAW, modes=modes))
+    made, _ = checked(
+        tmp_path, hands_on, settings=replace(RAW, modes=modes), uses=("chat", "stream", "tools")
+    )
     assert [(cell.state, cell.reason) for cell in made.uses if cell.use == use] == [("not asked", reason)]
