@@ -23,19 +23,24 @@ BUSY_STATUSES = (429, 503)
 RETRIES = 2
 """How often a request is asked again, at most, while the endpoint says that it is busy."""
 LONGEST_WAIT_S = 20.0
-_WAIT_AFTER_A_FLAKE_S = 0.5
 
 
 class Allowance:
     """How fast a run may ask, and how often it may ask again; shared by its threads.
 
-    `retries` is for the whole run, `retries_each` for each request.
+    `retries` is for the whole run, `retries_each` for each request; `wait_after_flake_s` is how long a
+    failure has to pass.
     """
 
     def __init__(
-        self, rpm: int | None = None, retries: int | None = None, retries_each: int = RETRIES
+        self,
+        rpm: int | None = None,
+        retries: int | None = None,
+        retries_each: int = RETRIES,
+        wait_after_flake_s: float = 0.5,
     ) -> None:
         self.retries_each = retries_each
+        self.wait_after_flake_s = wait_after_flake_s
         self._interval_s = 60 / rpm if rpm else 0.0
         self._retries = retries
         self._next_s = 0.0
@@ -73,7 +78,7 @@ class Observer:
         """
         earlier: list[Exchange] = []
         reply, exchange = self._ask(call, before)
-        while (wait_s := _wait_before_retry_s(exchange, earlier, self.allowance.retries_each)) is not None:
+        while (wait_s := _wait_before_retry_s(exchange, earlier, self.allowance)) is not None:
             if not self.allowance.take_retry():
                 break
             time.sleep(wait_s)
@@ -155,10 +160,12 @@ def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _wait_before_retry_s(exchange: Exchange, earlier: Sequence[Exchange], retries: int) -> float | None:
+def _wait_before_retry_s(
+    exchange: Exchange, earlier: Sequence[Exchange], allowance: Allowance
+) -> float | None:
     """How long to wait before asking again; None when the exchange stands as it is."""
     response = exchange.response
-    if len(earlier) >= retries:
+    if len(earlier) >= allowance.retries_each:
         return None
     if exchange.ended is Ending.STALE:
         return 0.0
@@ -167,4 +174,4 @@ def _wait_before_retry_s(exchange: Exchange, earlier: Sequence[Exchange], retrie
         wait_s = float(asked) if asked.isascii() and asked.isdigit() else float(len(earlier) + 1)
         return min(wait_s, LONGEST_WAIT_S)
     is_second_failure = any(flake_of(one) for one in earlier)
-    return _WAIT_AFTER_A_FLAKE_S if flake_of(exchange) and not is_second_failure else None
+    return allowance.wait_after_flake_s if flake_of(exchange) and not is_second_failure else None

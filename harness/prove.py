@@ -35,7 +35,7 @@ from harness.errors import CodeChangedError, UsageError
 from harness.evidence import Observation
 from harness.judge import can_ask, judge
 from harness.mutation import SOURCES, catchers, mutations
-from harness.observe import observer
+from harness.observe import Allowance, observer
 from harness.plan import Call
 from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, Unjudged, untripped
 from harness.run import Environment
@@ -188,7 +188,8 @@ def observed(task: Task) -> list[Observation]:
 
 def _observed(connection: Connection, scenarios: Iterable[Scenario]) -> Iterator[Observation]:
     found: dict[tuple[str, str, Mode], Observation] = {}
-    with observer(connection, DEFAULT_CLIENTS, []) as opened:
+    # A fault does not pass by waiting.
+    with observer(connection, DEFAULT_CLIENTS, [], Allowance(wait_after_flake_s=0.0)) as opened:
         for scenario in scenarios:
             ask = scenario.ask
             for client in DEFAULT_CLIENTS:
