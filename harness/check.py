@@ -25,7 +25,7 @@ from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
 from harness.scenario import BOTH_MODES, Ask, Mode
 from harness.target import Target, Waiver
-from harness.uses import USES, UseName, UseState, use_of_call
+from harness.uses import USES, UseCell, UseName, UseState, use_of_call
 from harness.verdict import Verdict
 from harness.wire.exchange import Ending
 
@@ -207,7 +207,7 @@ class Check:
 
     def summarised(self, verdicts: Sequence[Verdict]) -> Run:
         """The run that these verdicts make."""
-        return run.summarised(
+        made = run.summarised(
             TargetSummary.of(self.target),
             self._in_order(),
             [*verdicts, *self._of_promises(verdicts)],
@@ -218,6 +218,19 @@ class Check:
             unasked=self._unasked(),
             waivers=self.target.waivers,
             remarks=(*self.fit.notes, *self.idle_waivers()),
+        )
+        return replace(made, uses=[self._as_far_as_asked(cell) for cell in made.uses])
+
+    def _as_far_as_asked(self, cell: UseCell) -> UseCell:
+        """A cell that works, of which an interruption left calls unasked, works in part."""
+        waiting = (one for one in self.current.calls if one.key not in self.observations)
+        is_whole = self.has_ended or not any(
+            (use_of_call(one.scenario, one.mode), one.client) == (cell.use, cell.client) for one in waiting
+        )
+        if is_whole or cell.state != "works":
+            return cell
+        return replace(
+            cell, state="works in part", reason="the run was interrupted before all of it was asked"
         )
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
