@@ -11,6 +11,7 @@ from pathlib import Path
 from harness import content, run
 from harness.clients import DEFAULT_CLIENTS, Connection
 from harness.connecting import connection_to
+from harness.consequence import traced
 from harness.dialect import waivers_of
 from harness.discovery import Discovery, Turn, embedding_model
 from harness.errors import RunFolderError, UsageError
@@ -199,7 +200,7 @@ class Check:
             *judge(rules, seen, self.waivers, date.today()),
             *left_out(rules, missing, seen),
         ]
-        return self.summarised(verdicts)
+        return self.summarised(traced(verdicts, content.rules(), content.scenarios()))
 
     def idle_waivers(self) -> Iterator[str]:
         """What is to be said of the user's waivers that do nothing."""

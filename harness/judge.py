@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from harness.evidence import Evidence, NotJudgedError, Observation, shown
+from harness.evidence.grounds import Ground
 from harness.evidence.promises import Promises
 from harness.rule import Level, Rule, Violation
 from harness.scenario import Mode, Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome, Verdict
+from harness.wire.exchange import Ending
 
 Lookup = Callable[[str, str, Mode], Observation]
 """Finds the observation of a scenario, a client and a mode; KeyError when there is none."""
@@ -175,7 +177,20 @@ def _judged(
     rule: Rule, place: Place, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
     urls = [seen.exchange.request.url for seen in observations]
-    return _verdict(rule, place, lambda: _evidence(rule.reads, tuple(observations)), urls, waivers, today)
+    verdict = _verdict(rule, place, lambda: _evidence(rule.reads, tuple(observations)), urls, waivers, today)
+    if verdict.outcome is Outcome.FAIL and Ground.WHOLE in rule.rests_on:
+        left = next(filter(None, map(_left_early, observations)), "")
+        if left and all(violation.event is None for violation in verdict.evidence):
+            return Verdict(*place, Outcome.INCONCLUSIVE, left)
+    return verdict
+
+
+def _left_early(seen: Observation) -> str:
+    """Why an answer that was not read to its end proves nothing by what is not in it; empty where it was."""
+    raised = seen.reply.raised
+    if raised is None or seen.exchange.ended is not Ending.LEFT:
+        return ""
+    return f"the client raised {raised.type} and left before the end: what it did not read proves nothing"
 
 
 def _verdict(

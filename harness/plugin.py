@@ -115,6 +115,8 @@ class RuleItem(pytest.Item):
                 raise RuleFailedError(self._explained(verdict))
             case Outcome.FAIL:
                 pytest.xfail(f"{verdict.level} only: {verdict.reason}")
+            case Outcome.CONSEQUENCE:
+                pytest.xfail(f"follows from {verdict.cause}: {verdict.reason}")
             case Outcome.WAIVED:
                 pytest.xfail(verdict.reason)
             case Outcome.ERROR:
@@ -190,7 +192,7 @@ class _Session:
 
     def judge(self, rule: "Rule", cell: "Cell | None") -> "Verdict":
         from harness.errors import NothingJudgedError
-        from harness.judge import judge_cell, judge_whole_run, unasked
+        from harness.judge import judge_whole_run, unasked
 
         checking = self._opened()
         today, waivers = date.today(), checking.waivers
@@ -200,11 +202,27 @@ class _Session:
             elif reason := self._why_not_asked(checking, cell):
                 verdict = unasked(rule, cell, reason)
             else:
-                verdict = judge_cell(rule, cell, checking.observation, waivers, today)
+                verdict = self._traced(rule, cell)
         except NothingJudgedError as error:
             pytest.exit(f"{error.happened} {error.next_step}", returncode=error.exit_code)
         self.verdicts.append(verdict)
         return verdict
+
+    def _traced(self, rule: "Rule", cell: "Cell") -> "Verdict":
+        """What the rule says of the cell; a failure is held against what more basic rules say of it."""
+        from harness import content
+        from harness.consequence import traced
+        from harness.judge import judge, judge_cell
+        from harness.verdict import Outcome
+
+        checking, today = self._opened(), date.today()
+        verdict = judge_cell(rule, cell, checking.observation, checking.waivers, today)
+        if verdict.outcome is not Outcome.FAIL:
+            return verdict
+        seen = [checking.observation(cell.scenario.name, cell.client, mode) for mode in cell.modes]
+        others = [one for one in content.rules().values() if one is not rule and not one.judges_whole_runs]
+        beside = judge(others, seen, checking.waivers, today)
+        return traced([verdict, *beside], content.rules(), content.scenarios())[0]
 
     def _why_not_asked(self, checking: "Check", cell: "Cell") -> str:
         reasons = (checking.why_not_asked(cell.scenario.name, cell.client, mode) for mode in cell.modes)

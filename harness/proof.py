@@ -6,6 +6,7 @@ proof.json   everything that proof.html says; its JSON Schema is harness/schemas
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 import orjson
@@ -19,6 +20,9 @@ from harness.writing import whole
 Schema = Literal["likewise/proof/1"]
 SCHEMA: Schema = "likewise/proof/1"
 Kind = Literal["fault", "variation", "truth"]
+ByDefault = Literal["named", "unsupported", "unjudged", "unnamed"]
+"""What a check without claims says of a fault: a rule of its own fails; a clean refusal is taken for one of a
+capability that was never promised; nothing can be judged at all, with exit code 3; or nothing."""
 State = Literal["caught", "missed", "quiet", "false alarm"]
 
 MANY_RULES = 3
@@ -58,8 +62,9 @@ class Trial:
 
     `expected` are the rules that have to fail, `silent` those of them that did not. `broken` are rules that
     raised, which is always our own fault. `unjudged` are rules that pass on the truth and, under a variation,
-    neither pass nor fail: their silence says nothing, and `because` says why. `clients` are those that could
-    ask; `requests` and `verdicts` count what it rests on.
+    neither pass nor fail: their silence says nothing, and `because` says why. `followed` are rules that fail
+    because others do. `by_default` is what a check that is told no claim says of a fault. `clients` are those
+    that could ask; `requests` and `verdicts` count what it rests on.
     """
 
     id: str
@@ -75,6 +80,8 @@ class Trial:
     state: State
     silent: list[str]
     catches: list[Catch]
+    followed: list[Catch]
+    by_default: ByDefault
     unjudged: list[Unjudged]
     broken: list[str]
     requests: int
@@ -170,6 +177,18 @@ class Proof:
         return sum(trial.is_good and trial.is_caught_at_spec for trial in faults), len(faults)
 
     @property
+    def named_by_default(self) -> tuple[int, int]:
+        """How many faults a check without any claim names, of how many."""
+        faults = self.of_kind("fault")
+        return sum(trial.by_default == "named" for trial in faults), len(faults)
+
+    @property
+    def side_findings(self) -> tuple[float, int]:
+        """How many rules beyond its own a fault trips: the median, and the most."""
+        beyond = [len(trial.beyond) for trial in self.of_kind("fault")]
+        return (median(beyond), max(beyond)) if beyond else (0.0, 0)
+
+    @property
     def specificity(self) -> tuple[int, int]:
         """How many trials of right answers were quiet at level spec, of how many."""
         return _good(self.of_kind("variation", "truth"))
@@ -202,6 +221,8 @@ class Proof:
             if trial.unjudged and not trial.because:
                 silent = ", ".join(one.rule for one in trial.unjudged)
                 yield f"{trial.id} ({trial.dialect}) leaves unjudged {silent} and does not say why."
+            if trial.kind == "fault" and trial.is_caught_at_spec and trial.by_default == "unnamed":
+                yield f"{trial.id} is named only where its capability is claimed."
             if trial.is_unexplained:
                 yield f"{trial.id} trips {len(trial.beyond)} rules beyond its own and does not say why."
             yield from (f"{trial.id}: {broken}" for broken in trial.broken)
@@ -224,7 +245,8 @@ def _good(trials: Sequence[Trial]) -> tuple[int, int]:
 
 def untripped(rules: Iterable[str], trials: Iterable[Trial]) -> list[str]:
     """The rules that no fault tripped."""
-    tripped = {catch.rule for trial in trials if trial.kind == "fault" for catch in trial.catches}
+    faults = [trial for trial in trials if trial.kind == "fault"]
+    tripped = {catch.rule for trial in faults for catch in (*trial.catches, *trial.followed)}
     return [rule for rule in rules if rule not in tripped]
 
 

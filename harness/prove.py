@@ -12,8 +12,9 @@ import os
 import platform
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -22,25 +23,26 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
-from harness import __version__, content
+from harness import __version__, check, content
 from harness.check import now
 from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.consequence import traced
 from harness.deviations import ledger
 from harness.dialect import waivers_of
 from harness.endpoint.faults import faults
 from harness.endpoint.server import running
 from harness.endpoint.settings import DIALECTS, Latency, Settings
 from harness.endpoint.variations import variations
-from harness.errors import CodeChangedError, UsageError
+from harness.errors import CodeChangedError, NothingJudgedError, UsageError
 from harness.evidence import Observation
 from harness.judge import can_ask, judge
 from harness.mutation import SOURCES, catchers, mutations
 from harness.observe import Allowance, observer
 from harness.plan import Call
-from harness.proof import SCHEMA, Catch, MutatedAnswer, Proof, Row, Trial, Unjudged, untripped
+from harness.proof import SCHEMA, ByDefault, Catch, MutatedAnswer, Proof, Row, Trial, Unjudged, untripped
 from harness.run import Environment
 from harness.scenario import FollowUp, Mode, Scenario
-from harness.target import presets
+from harness.target import Target, presets
 from harness.verdict import Outcome, Verdict
 from harness.writing import whole, writing
 
@@ -56,6 +58,7 @@ _PACE = Latency(inter_token_ms=1.0)
 _LIBRARIES = ("openai", "langchain-openai", "httpx", "httpx2", "uvicorn")
 _BENEATH = ("langchain-core", "pydantic", "orjson", "h11", "jsonschema")
 """What the clients, the server and the rules stand on: a result depends on their versions as well."""
+_KEY = "LIKEWISE_KEY_OF_THE_REFERENCE"
 _PRESETS: Mapping[str, str] = {"openai": "reference", "dashscope": "reference-dashscope"}
 
 
@@ -138,13 +141,17 @@ def proved(task: Task) -> Result:
 def tried(task: Task) -> Trial:
     """The suites' verdicts on an endpoint that departs in one way, or in none."""
     chosen = departure(task.id)
-    seen = observed(task)
-    verdicts = list(judge(content.rules().values(), seen, waivers_of(task.dialect)))
-    caught = catches(verdicts)
-    failed = {catch.rule for catch in caught}
-    expected = chosen.caught_by if chosen else ()
-    silent = [rule for rule in expected if rule not in failed]
     is_fault = bool(chosen and chosen.is_fault)
+    with _endpoint(task) as connection:
+        seen = list(_observed(connection, asked_in(task.dialect, task.scenarios)))
+        judged = judge(content.rules().values(), seen, waivers_of(task.dialect))
+        verdicts = traced(judged, content.rules(), content.scenarios())
+        caught = catches(verdicts, Outcome.FAIL)
+        expected = chosen.caught_by if chosen else ()
+        named = [catch for catch in caught if catch.rule in expected] if is_fault else []
+        by_default = _by_default(connection, task.scenarios, named) if named else "unnamed"
+    failed = {catch.rule for catch in caught}
+    silent = [rule for rule in expected if rule not in failed]
     is_variation = bool(chosen and not chosen.is_fault)
     made = Trial(
         id=task.id,
@@ -160,6 +167,8 @@ def tried(task: Task) -> Trial:
         state="missed" if silent else "caught" if is_fault else "quiet",
         silent=silent,
         catches=caught,
+        followed=catches(verdicts, Outcome.CONSEQUENCE),
+        by_default=by_default,
         unjudged=unjudged(_passes_on_truth(task.dialect, task.scenarios), verdicts) if is_variation else [],
         broken=[f"{one.rule}: {one.reason}" for one in verdicts if one.outcome is Outcome.ERROR],
         requests=len(seen),
@@ -178,12 +187,39 @@ def _passes_on_truth(dialect: str, scenarios: tuple[str, ...]) -> tuple[Verdict,
 
 def observed(task: Task) -> list[Observation]:
     """Everything that a task asks, through every client that can ask it."""
+    with _endpoint(task) as connection:
+        return list(_observed(connection, asked_in(task.dialect, task.scenarios)))
+
+
+@contextmanager
+def _endpoint(task: Task) -> Iterator[Connection]:
+    """The reference endpoint that departs as the task says."""
     chosen = departure(task.id)
     named = (*chosen.beside, chosen.id) if chosen else ()
     with running(Settings(dialect=task.dialect, faults=named, latency=_PACE)) as address:
         models = {"embeddings": address.embedding_model}
-        connection = Connection(address.base_url, address.model, address.key, models)
-        return list(_observed(connection, asked_in(task.dialect, task.scenarios)))
+        yield Connection(address.base_url, address.model, address.key, models)
+
+
+def _by_default(connection: Connection, scenario_ids: Collection[str], named: Sequence[Catch]) -> ByDefault:
+    """What a check that knows an address and no claim says of a fault, as far as it asks these scenarios."""
+    target = Target("default", connection.base_url, connection.model, _KEY, "openai", frozenset())
+    clients = dict.fromkeys(client for catch in named for client in catch.clients)
+    settings = check.Settings(clients=DEFAULT_CLIENTS if "all" in clients else [*clients][:1])
+    whole = check.plan_for(target, settings)
+    wanted = {call.key for call in whole.calls if call.scenario.id in scenario_ids}
+    planned = check.narrowed(whole, wanted, target, settings.budget)
+    try:
+        with check.check(target, settings, {_KEY: connection.key}, planned) as checking:
+            checking.all_observations()
+            verdicts = checking.judged().verdicts
+    except NothingJudgedError:
+        return "unjudged"
+    rules = {catch.rule for catch in named}
+    outcomes = {verdict.outcome for verdict in verdicts if verdict.rule in rules}
+    if Outcome.FAIL in outcomes:
+        return "named"
+    return "unsupported" if Outcome.UNSUPPORTED in outcomes else "unnamed"
 
 
 def _observed(connection: Connection, scenarios: Iterable[Scenario]) -> Iterator[Observation]:
@@ -200,11 +236,11 @@ def _observed(connection: Connection, scenarios: Iterable[Scenario]) -> Iterator
                     yield seen
 
 
-def catches(verdicts: Iterable[Verdict]) -> list[Catch]:
-    """The rules that failed, each once."""
+def catches(verdicts: Iterable[Verdict], outcome: Outcome) -> list[Catch]:
+    """The rules that have this outcome, each once."""
     by_rule: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.outcome is Outcome.FAIL:
+        if verdict.outcome is outcome:
             by_rule.setdefault(verdict.rule, []).append(verdict)
     return [
         Catch(
@@ -412,6 +448,7 @@ def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
             found = value["result"]
             parts = {
                 "catches": [Catch(**one) for one in found["catches"]],
+                "followed": [Catch(**one) for one in found["followed"]],
                 "unjudged": [Unjudged(**one) for one in found["unjudged"]],
             }
             yield value["key"], Trial(**{**found, **parts})

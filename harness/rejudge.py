@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness import content, report, run, traffic
 from harness.check import now
+from harness.consequence import traced
 from harness.dialect import dialects, waivers_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
@@ -90,6 +91,7 @@ def judged_again(
             on,
         )
     ]
+    verdicts = traced(verdicts, content.rules(), content.scenarios())
     verdicts += [one for one in was.verdicts if one.outcome is Outcome.SKIPPED] if was else []
     if was is not None and not was.partial:
         verdicts += _of_promises(recorded, verdicts, standing, on)

@@ -12,12 +12,13 @@ module-level values in `suites/<surface>/test_*.py`, found by `harness.content` 
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from harness.evidence import Evidence, NotJudgedError
 from harness.evidence.chat import Chunk
+from harness.evidence.grounds import NONE, Ground, Grounds, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import Level
 
@@ -46,6 +47,7 @@ class Violation:
 
 
 Violations: TypeAlias = Iterator[Violation]
+Upheld: TypeAlias = Callable[[str | None], Ground | None]
 
 
 def in_chunk(chunk: Chunk, pointer: str, *, received: str, expected: str) -> Violation:
@@ -68,6 +70,14 @@ class Rule:
     when: Callable[[Scenario], bool]
     effect_of: str
     shows: frozenset[str]
+    upholds: "Ground | Upheld | None" = None
+    rests_on: Grounds = NONE
+
+    def upheld_by(self, violations: Iterable[Violation]) -> Grounds:
+        """The grounds that are not there where the rule is violated so."""
+        if callable(self.upholds):
+            return frozenset(ground for one in violations if (ground := self.upholds(one.pointer)))
+        return NONE if self.upholds is None else frozenset({self.upholds})
 
     @property
     def surface(self) -> str:
@@ -100,6 +110,8 @@ def rule(
     when: Callable[[Scenario], bool] = lambda scenario: bool(scenario.id),
     effect_of: str = "",
     shows: tuple[str, ...] = (),
+    upholds: Ground | Upheld | None = None,
+    rests_on: Iterable[Ground] = (),
 ) -> Callable[[Callable[..., Violations]], Rule]:
     """Make a rule of a function.
 
@@ -107,11 +119,14 @@ def rule(
     observation that the rule follows; `breaks` says who breaks when it does not hold, and how; `answers`
     names the known deviations (suites/deviations.toml) that it catches; `when` narrows the scenarios;
     `effect_of` names the request parameter that is honoured where the rule holds and ignored where not;
-    `shows` names the capabilities that are there where it holds: what a rule shows, no other's pass does.
+    `shows` names the capabilities that are there where it holds: what a rule shows, no other's pass does;
+    `upholds` is the ground without which others can't hold, or says which it is by a violation's pointer;
+    `rests_on` adds grounds to those of its evidence: a failure where one is missing is a consequence.
     """
 
     def make(check: Callable[..., Violations]) -> Rule:
         (parameter,) = inspect.signature(check).parameters
+        reads = typing.get_type_hints(check)[parameter]
         return Rule(
             id=rule_id,
             level=level,
@@ -119,14 +134,27 @@ def rule(
             breaks=breaks,
             answers=answers,
             sentence=(inspect.getdoc(check) or "").partition("\n")[0],
-            reads=typing.get_type_hints(check)[parameter],
+            reads=reads,
             check=check,
             when=when,
             effect_of=effect_of,
             shows=frozenset(shows),
+            upholds=upholds,
+            rests_on=reads.RESTS_ON | frozenset(rests_on),
         )
 
     return make
 
 
-__all__ = ["LEVELS", "Level", "NotJudgedError", "Rule", "Violation", "Violations", "in_chunk", "rule"]
+__all__ = [
+    "LEVELS",
+    "Ground",
+    "Level",
+    "NotJudgedError",
+    "Rule",
+    "Violation",
+    "Violations",
+    "in_chunk",
+    "rule",
+    "shape",
+]

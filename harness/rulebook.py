@@ -263,7 +263,9 @@ def _proof_page(known: Ledger) -> Iterator[str]:
         "is legal. Both are counted at level spec, which is what the exit code of a check tells, and at any "
         "level. A rule that passes without a departure and has nothing to judge under a variation is named, "
         "since that is no pass; the variation says why. Beyond these, every constraint of the schemas is "
-        "broken at every place of recorded answers, and a rule has to point at the place. `make prove` keeps "
+        "broken at every place of recorded answers, and a rule has to point at the place. Of each "
+        "fault the proof also says whether a check that is told no claim names it, how many rules it trips "
+        "beyond its own, and how many fail as its consequence. `make prove` keeps "
         "the outcome in "
         "[reports/gallery/proof.html](../reports/gallery/proof.html)."
     )

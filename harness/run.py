@@ -180,7 +180,7 @@ class Run:
         """0 conforms, 1 deviates, 3 nothing could be judged, or not all of the founding calls."""
         if self.unjudged:
             return 3
-        if self.failures():
+        if any(verdict.harms_at(self.level) for verdict in self.exceptions):
             return 1
         judged = any(kind.outcome in {Outcome.PASS, Outcome.WAIVED} for kind in self.counts)
         return 0 if judged and not self.unjudged_calls else 3

@@ -93,6 +93,7 @@ class Chat(Enum):
 
     EMPTY = "no chunk yet"
     OPEN = "chunks"
+    COUNTED_FIRST = "usage, and no chunk yet"
     COUNTED = "usage"
     FAILED = "error"
     ENDED = "[DONE]"
@@ -172,7 +173,7 @@ CHAT: Table = {
         ChatSignal.CHOICES: Move(Chat.OPEN),
         ChatSignal.CHOICES_AND_USAGE: Move(Chat.COUNTED, (ChatDefect.USAGE_BESIDE_CHOICES,)),
         ChatSignal.NO_CHOICES: Move(Chat.EMPTY, (ChatDefect.EMPTY_CHOICES,)),
-        ChatSignal.USAGE: Move(Chat.COUNTED, (ChatDefect.NO_CHUNK,)),
+        ChatSignal.USAGE: Move(Chat.COUNTED_FIRST),
         ChatSignal.ERROR: Move(Chat.FAILED, (ChatDefect.ERROR,)),
         ChatSignal.FLAT_ERROR: Move(Chat.FAILED, (ChatDefect.FLAT_ERROR,)),
         ChatSignal.COMMENT: Move(Chat.EMPTY),
@@ -189,6 +190,19 @@ CHAT: Table = {
         ChatSignal.COMMENT: Move(Chat.OPEN),
         ChatSignal.DONE: Move(Chat.ENDED),
         ChatSignal.END: Move(Chat.ENDED, (ChatDefect.DONE_MISSING,)),
+    },
+    Chat.COUNTED_FIRST: {
+        ChatSignal.CHOICES: Move(Chat.COUNTED, (ChatDefect.USAGE_NOT_LAST,)),
+        ChatSignal.CHOICES_AND_USAGE: Move(
+            Chat.COUNTED, (ChatDefect.USAGE_BESIDE_CHOICES, ChatDefect.USAGE_AGAIN)
+        ),
+        ChatSignal.NO_CHOICES: Move(Chat.COUNTED_FIRST, (ChatDefect.EMPTY_CHOICES,)),
+        ChatSignal.USAGE: Move(Chat.COUNTED_FIRST, (ChatDefect.USAGE_AGAIN,)),
+        ChatSignal.ERROR: Move(Chat.FAILED, (ChatDefect.ERROR,)),
+        ChatSignal.FLAT_ERROR: Move(Chat.FAILED, (ChatDefect.FLAT_ERROR,)),
+        ChatSignal.COMMENT: Move(Chat.COUNTED_FIRST),
+        ChatSignal.DONE: Move(Chat.ENDED, (ChatDefect.NO_CHUNK,)),
+        ChatSignal.END: Move(Chat.ENDED, (ChatDefect.NO_CHUNK, ChatDefect.DONE_MISSING)),
     },
     Chat.COUNTED: {
         ChatSignal.CHOICES: Move(Chat.COUNTED, (ChatDefect.USAGE_NOT_LAST,)),

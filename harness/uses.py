@@ -173,8 +173,8 @@ def _standing(
     nothing: tuple[UseState, str],
 ) -> tuple[UseState, str]:
     of_client = [verdict for verdict in said if verdict.client != "all"]
-    broken = [verdict for verdict in said if verdict.counts_at("must")]
-    deviating = [verdict for verdict in said if verdict.counts_at("spec") or verdict.counts_at(level)]
+    broken = [verdict for verdict in said if verdict.harms_at("must")]
+    deviating = [verdict for verdict in said if verdict.harms_at("spec") or verdict.harms_at(level)]
     if broken:
         return "breaks", _told(broken)
     if deviating:
@@ -200,9 +200,12 @@ _NEVER = "no scenario of this run asks for it through this client"
 
 
 def _told(failed: Sequence[Verdict]) -> str:
-    more = len({verdict.rule for verdict in failed}) - 1
+    """The first finding, else the first consequence, and how many more rules fail."""
+    first = next((one for one in failed if not one.cause), failed[0])
+    more = len({verdict.cause or verdict.rule for verdict in failed} - {first.cause or first.rule})
     others = f" (and {more} more rule{'s' if more > 1 else ''})" if more else ""
-    return f"{failed[0].rule}: {failed[0].reason}{others}"
+    follows = f", which follows from {first.cause}" if first.cause else ""
+    return f"{first.rule}: {first.reason}{follows}{others}"
 
 
 def _in_part(seen: Sequence[Observation], said: Iterable[Verdict]) -> str:

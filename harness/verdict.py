@@ -11,6 +11,8 @@ class Outcome(StrEnum):
 
     PASS = "pass"  # noqa: S105  # an outcome, not a password
     FAIL = "fail"
+    CONSEQUENCE = "consequence"
+    """Does not hold because something more basic does not, which is the finding."""
     WAIVED = "waived"
     """Does not hold, as the dialect or the user's file declares, with a reason."""
     UNSUPPORTED = "unsupported"
@@ -27,7 +29,8 @@ class Verdict:
     """One rule on one cell. `mode` is plain, stream, or both; `reason` is empty for a pass.
 
     A rule that reads whole runs has the scenario and the client `all`. `waived` counts the violations that a
-    waiver covers; they are the evidence only where nothing else was violated.
+    waiver covers; they are the evidence only where nothing else was violated. `cause` is the rule that a
+    consequence follows from.
     """
 
     rule: str
@@ -40,6 +43,7 @@ class Verdict:
     reason: str = ""
     evidence: tuple[Violation, ...] = ()
     waived: int = 0
+    cause: str = ""
 
     @property
     def cell(self) -> tuple[str, str, str, str]:
@@ -47,5 +51,12 @@ class Verdict:
         return self.rule, self.scenario, self.client, self.mode
 
     def counts_at(self, level: Level) -> bool:
-        """Whether it is a failure that the exit code counts at this level."""
-        return self.outcome is Outcome.FAIL and LEVELS.index(self.level) <= LEVELS.index(level)
+        """Whether it is a finding at this level."""
+        return self.outcome is Outcome.FAIL and self._is_within(level)
+
+    def harms_at(self, level: Level) -> bool:
+        """Whether something does not hold at this level, as a finding of its own or not."""
+        return self.outcome in {Outcome.FAIL, Outcome.CONSEQUENCE} and self._is_within(level)
+
+    def _is_within(self, level: Level) -> bool:
+        return LEVELS.index(self.level) <= LEVELS.index(level)

@@ -299,6 +299,20 @@ def events(operation: str) -> On:
     return on
 
 
+def with_calls(on: On) -> On:
+    """As `on`, over the answers that hold a call of a function; others are left as they are."""
+
+    def over(small: Small) -> tuple[Stage, Change]:
+        def change(data: Any) -> Any:
+            bodies = data if isinstance(data, list) else [data]
+            calls = (call for body in bodies for call in calls_of(body))
+            return small(data) if any("function" in call for call in calls) else None
+
+        return on(change)
+
+    return over
+
+
 def errors(small: Small) -> tuple[Stage, Change]:
     """`f(body)` over the JSON of every refusal, whatever was asked."""
 
@@ -440,7 +454,7 @@ def choices_of(body: Any) -> list[Any]:
 
 def calls_of(body: Any) -> Iterator[Any]:
     """Every tool call of a completion, or fragment of one in a chunk."""
-    for choice in body["choices"]:
+    for choice in body.get("choices", ()):
         yield from choice.get("message", choice.get("delta", {})).get("tool_calls", ())
 
 

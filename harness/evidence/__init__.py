@@ -1,9 +1,9 @@
 """Evidence: what rules read. Made from observations, never from the network.
 
 A rule names the kind of evidence that it reads by its parameter's type. Each kind is a class with `MODES`
-(the modes, or pairs of modes, that one piece is made of), `applies` (which scenarios give it) and `of` (how
-it is made). `of` raises NotJudgedError when the answer is not of that kind; other rules say what is wrong
-with such an answer.
+(the modes, or pairs of modes, that one piece is made of), `RESTS_ON` (the grounds without which it says
+nothing of its own), `applies` (which scenarios give it) and `of` (how it is made). `of` raises NotJudgedError
+when the answer is not of that kind; other rules say what is wrong with such an answer.
 
 Here stands what all kinds build on; the modules beside hold those of each operation.
 """
@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 import orjson
 
 from harness.clients.reply import Reply
+from harness.evidence.grounds import NONE, Grounds
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending, Exchange, Json, Response
 
@@ -41,6 +42,7 @@ class Observation:
     """
 
     MODES: ClassVar[Cells] = EACH_MODE
+    RESTS_ON: ClassVar[Grounds] = NONE
 
     scenario: Scenario
     client: str
@@ -126,6 +128,7 @@ class Refusal:
     """An HTTP error, where the scenario asks for one."""
 
     MODES: ClassVar[Cells] = EACH_MODE
+    RESTS_ON: ClassVar[Grounds] = NONE
 
     observation: Observation
 
@@ -173,6 +176,7 @@ class Evidence(Protocol):
     """A kind of evidence."""
 
     MODES: ClassVar[Cells]
+    RESTS_ON: ClassVar[Grounds]
 
     @staticmethod
     def applies(scenario: Scenario) -> bool:

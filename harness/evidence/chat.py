@@ -20,6 +20,7 @@ from harness.evidence import (
     shown,
     success,
 )
+from harness.evidence.grounds import OF_A_BODY, OF_A_USER, OF_AN_ANSWER, Grounds
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending, Json
 from harness.wire.sse import SseEvent, read_events
@@ -32,6 +33,7 @@ class Completion:
     """A plain chat answer: HTTP 2xx with a JSON object that is no error."""
 
     MODES: ClassVar[Cells] = PLAIN
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     body: Object
@@ -144,6 +146,7 @@ class ChunkStream:
     """A streamed chat answer: HTTP 2xx with at least one server-sent event."""
 
     MODES: ClassVar[Cells] = STREAM
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     events: tuple[SseEvent, ...]
@@ -226,6 +229,7 @@ class Answer:
     """A chat answer read from the wire alone, plain or streamed: what every client should tell its user."""
 
     MODES: ClassVar[Cells] = EACH_MODE
+    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
 
     observation: Observation
     choices: tuple[AnswerChoice, ...]
@@ -309,6 +313,7 @@ class Pair:
     """The plain and the streamed answer to one scenario through one client."""
 
     MODES: ClassVar[Cells] = BOTH
+    RESTS_ON: ClassVar[Grounds] = OF_A_USER
 
     plain: Answer
     streamed: Answer
@@ -361,6 +366,7 @@ class Parts:
     """Everything that the choices of an answer say, in either mode, with its places on the wire."""
 
     MODES: ClassVar[Cells] = EACH_MODE
+    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
 
     observation: Observation
     by_choice: tuple[tuple[Part, ...], ...]

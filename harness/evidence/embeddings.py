@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import ClassVar, Self, TypeAlias
 
 from harness.evidence import PLAIN, Cells, Object, Observation, objects, success
+from harness.evidence.grounds import OF_A_BODY, Grounds
 from harness.scenario import Scenario
 from harness.wire.exchange import Json
 
@@ -37,6 +38,7 @@ class Embeddings:
     """The answer to POST /embeddings."""
 
     MODES: ClassVar[Cells] = PLAIN
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     body: Object

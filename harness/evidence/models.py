@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
 from harness.evidence import PLAIN, Cells, Object, Observation, objects, success
+from harness.evidence.grounds import OF_A_BODY, Grounds
 from harness.scenario import PATHS, Http, Scenario
 
 _ONE = f"{PATHS['models']}/"
@@ -15,6 +16,7 @@ class ModelList:
     """The answer to GET /models."""
 
     MODES: ClassVar[Cells] = PLAIN
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     body: Object
@@ -40,6 +42,7 @@ class RetrievedModel:
     """The answer to GET /models/{model}."""
 
     MODES: ClassVar[Cells] = PLAIN
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     body: Object

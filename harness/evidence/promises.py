@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from harness.evidence import Cells, NotJudgedError, Observation
+from harness.evidence.grounds import NONE, Grounds
 from harness.scenario import Scenario
 
 
@@ -15,6 +16,7 @@ class Promises:
     """
 
     MODES: ClassVar[Cells] = ()
+    RESTS_ON: ClassVar[Grounds] = NONE
 
     unshown: tuple[tuple[str, str], ...]
 

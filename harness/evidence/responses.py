@@ -20,6 +20,7 @@ from harness.evidence import (
     shown,
     success,
 )
+from harness.evidence.grounds import OF_A_BODY, OF_A_USER, OF_AN_ANSWER, Grounds
 from harness.scenario import Mode, Scenario
 from harness.wire.sse import SseEvent, read_events
 
@@ -35,6 +36,7 @@ class ResponseObject:
     """A plain answer: HTTP 2xx with a JSON object that is no error."""
 
     MODES: ClassVar[Cells] = PLAIN
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     body: Object
@@ -95,6 +97,7 @@ class ResponseStream:
     """A streamed answer: HTTP 2xx with at least one server-sent event."""
 
     MODES: ClassVar[Cells] = STREAM
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     frames: tuple[SseEvent, ...]
@@ -153,6 +156,7 @@ class ResponseAnswer:
     """The response as it is at its end, whichever way it came; `pointer` and `event` say where it stands."""
 
     MODES: ClassVar[Cells] = EACH_MODE
+    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
 
     observation: Observation
     response: Object
@@ -218,6 +222,7 @@ class ResponsePair:
     """The plain and the streamed answer to one scenario through one client."""
 
     MODES: ClassVar[Cells] = BOTH
+    RESTS_ON: ClassVar[Grounds] = OF_A_USER
 
     plain: ResponseAnswer
     streamed: ResponseAnswer

@@ -9,6 +9,7 @@ import orjson
 
 from harness.evidence import Cells, NotJudgedError, Object, Observation
 from harness.evidence.chat import Answer, ChunkStream
+from harness.evidence.grounds import NONE, Grounds
 from harness.scenario import Mode, Scenario
 
 _NOT_IN_THE_PROMPT = frozenset(
@@ -21,6 +22,7 @@ class WholeRun:
     """All observations of a run."""
 
     MODES: ClassVar[Cells] = ()
+    RESTS_ON: ClassVar[Grounds] = NONE
 
     observations: tuple[Observation, ...]
 

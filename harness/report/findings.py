@@ -34,7 +34,9 @@ SYMBOLS: Mapping[UseState, str] = {
 
 _NAME_CHARS = 200
 _CELLS_OF_A_PARAMETER = 3
-_JUDGED = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.WAIVED})
+_JUDGED = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.CONSEQUENCE, Outcome.WAIVED})
+IN_FINDINGS = frozenset({Outcome.FAIL, Outcome.CONSEQUENCE})
+"""The outcomes that findings tell of."""
 _UNKNOWN_RULE = "A rule that this version does not know."
 
 
@@ -72,6 +74,8 @@ class Finding:
     failed: tuple[Verdict, ...]
     judged: int
     kinds: tuple[Kind, ...]
+    followed_by: tuple[tuple[str, int], ...] = ()
+    """The rules that fail because of it, each with the number of its cells, the most frequent first."""
 
     @property
     def example(self) -> Verdict:
@@ -107,7 +111,11 @@ def findings(run: Run) -> tuple[Finding, ...]:
     for kind, count in run.counts.items():
         judged[kind.rule] += count if kind.outcome in _JUDGED else 0
     failed = (verdict for verdict in run.exceptions if verdict.outcome is Outcome.FAIL)
-    found = [_finding(run, verdicts, judged) for verdicts in grouped(failed, "rule")]
+    following: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for verdict in run.exceptions:
+        if verdict.outcome is Outcome.CONSEQUENCE:
+            following[verdict.cause][verdict.rule] += 1
+    found = [_finding(run, verdicts, judged, following) for verdicts in grouped(failed, "rule")]
     return tuple(
         sorted(
             found,
@@ -154,6 +162,11 @@ def cells(verdicts: Iterable[Verdict], limit: int) -> str:
         for names, scenarios in by_cells.items()
     ]
     return _listed(lists, limit, separator="; ")
+
+
+def followers(finding: Finding, limit: int) -> str:
+    """The rules that fail because of a finding: `client.no-exception (49), parity.kind (3)`."""
+    return _listed([f"{rule} ({count:,})" for rule, count in finding.followed_by], limit)
 
 
 def shown_cell(verdict: Verdict) -> Cell:
@@ -375,13 +388,19 @@ def duration_s(run: Run) -> float:
         return 0.0
 
 
-def _finding(run: Run, failed: tuple[Verdict, ...], judged: Mapping[str, int]) -> Finding:
+def _finding(
+    run: Run,
+    failed: tuple[Verdict, ...],
+    judged: Mapping[str, int],
+    following: Mapping[str, Counter[str]],
+) -> Finding:
     return Finding(
         rule=rule_text(failed[0]),
         counts=failed[0].counts_at(run.level),
         failed=failed,
         judged=judged[failed[0].rule],
         kinds=tuple(_kinds(failed)),
+        followed_by=tuple(following.get(failed[0].rule, Counter()).most_common()),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from harness.report import Exchanges
 from harness.report.findings import (
+    IN_FINDINGS,
     SYMBOLS,
     Cell,
     Finding,
@@ -21,6 +22,7 @@ from harness.report.findings import (
     curls,
     effects_at,
     findings,
+    followers,
     parameters_by_answer,
     rates_of,
     reasons,
@@ -123,6 +125,8 @@ def _finding(
     lines.append(f"- cells: {code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
     lines += [f"- rate: {code(rate, _TEXT_CHARS)}" for rate in rates_of(run, rule.id)[:_KINDS]]
     lines += [f"- client {code(effect.sentence, _TEXT_CHARS)}" for effect in effects_at(run, finding, asked)]
+    if finding.followed_by:
+        lines.append(f"- follows from it: {code(followers(finding, _CELLS), _TEXT_CHARS)}")
     for kind in finding.kinds[:_KINDS]:
         lines += _kind(kind)
     if len(finding.kinds) > _KINDS:
@@ -141,7 +145,7 @@ def _kind(kind: Kind) -> Iterator[str]:
 
 
 def _reasons(run: Run) -> Iterator[str]:
-    told = [outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.FAIL}]
+    told = [outcome for outcome in Outcome if outcome not in IN_FINDINGS | {Outcome.PASS}]
     every = reasons(run.exceptions, *told)
     for outcome in told:
         found = [reason for reason in every if reason.outcome is outcome]

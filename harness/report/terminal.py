@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness import report
 from harness.report.findings import (
+    IN_FINDINGS,
     SYMBOLS,
     Finding,
     cells,
@@ -19,6 +20,7 @@ from harness.report.findings import (
     counts_sentence,
     curls,
     findings,
+    followers,
     parameters_by_answer,
     rates_of,
     reasons,
@@ -37,6 +39,7 @@ __all__ = ["render", "summary_line"]
 
 _FINDINGS = 20
 _KINDS = 2
+_FOLLOWERS = 6
 _CELLS = 6
 _REASONS = 5
 _TEXT_CHARS = 300
@@ -124,6 +127,8 @@ def _finding(finding: Finding, run: Run) -> Table:
         add("rate", rate)
     for at, effect in enumerate(client_effects(run, finding)):
         add("" if at else "clients", effect.sentence)
+    if finding.followed_by:
+        add("follows", followers(finding, _FOLLOWERS))
     for kind in finding.kinds[:_KINDS]:
         add("received", kind.first.received, "red")
         add("expected", kind.first.expected, "green")
@@ -136,7 +141,7 @@ def _finding(finding: Finding, run: Run) -> Table:
 def _print_reasons(run: Run, console: Console) -> None:
     """One entry per reason, for all outcomes that are neither pass nor fail, and one per note."""
     grid = _grid()
-    for outcome in (outcome for outcome in Outcome if outcome not in {Outcome.PASS, Outcome.FAIL}):
+    for outcome in (outcome for outcome in Outcome if outcome not in IN_FINDINGS | {Outcome.PASS}):
         found = reasons(run.exceptions, outcome)
         for at, reason in enumerate(found[:_REASONS]):
             of = f"{len(reason.verdicts):,} × "

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from harness.evidence import NotJudgedError, Object, joined, shown
 from harness.evidence.chat import Answer, ChunkStream, Completion, Pair, raise_if_ended_at_once
-from harness.rule import Level, Violation, Violations, rule
+from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
 
@@ -39,6 +39,7 @@ def _schema(completion: Completion, level: Level) -> Violations:
         "cn-finish-null",
         "cn-finish-error",
     ),
+    upholds=shape,
 )
 def a_completion_has_what_clients_need(completion: Completion) -> Violations:
     """A chat completion has every field that clients need, in the right type."""
@@ -51,6 +52,7 @@ def a_completion_has_what_clients_need(completion: Completion) -> Violations:
     source=f"{_SOURCE}; openai/openai-openapi CreateChatCompletionResponse, corrected by recorded answers",
     breaks="Clients with strict types refuse the answer.",
     answers=("cn-created-missing",),
+    upholds=shape,
 )
 def a_completion_is_as_openai_documents_it(completion: Completion) -> Violations:
     """A chat completion has the fields and types that OpenAI documents."""
@@ -63,6 +65,7 @@ def a_completion_is_as_openai_documents_it(completion: Completion) -> Violations
     source="recorded answers of OpenAI",
     breaks="Nobody that is known: OpenAI always sends it.",
     answers=("cn-refusal-missing",),
+    upholds=shape,
 )
 def a_completion_has_what_openai_always_sends(completion: Completion) -> Violations:
     """A chat completion has the optional fields that OpenAI always sends."""
@@ -75,11 +78,12 @@ def a_completion_has_what_openai_always_sends(completion: Completion) -> Violati
     source=f"{_SOURCE}: choices; langchain-ai/langchain#32252",
     breaks="`choices[0]` raises IndexError; LangChain raises for none.",
     answers=("cn-choices-null", "lc-null-choices"),
+    upholds=Ground.CHOICES,
 )
-def there_are_as_many_choices_as_asked(completion: Completion) -> Violations:
-    """There are as many choices as `n` asks for."""
+def there_are_choices_and_no_more_than_asked(completion: Completion) -> Violations:
+    """There are choices, and no more than `n` asks for."""
     asked, got = completion.observation.asked.get("n") or 1, len(completion.choices)
-    if got != asked:
+    if not 1 <= got <= asked:
         yield Violation(received=f"{got} choices", expected=f"{asked}", pointer="/choices")
 
 
@@ -89,6 +93,7 @@ def there_are_as_many_choices_as_asked(completion: Completion) -> Violations:
     source=f"{_SOURCE}: choices[].index; BerriAI/litellm#3678",
     breaks="Clients that key choices by their index lose one.",
     answers=("cn-choice-index-offbyone",),
+    upholds=Ground.CHOICES,
 )
 def choices_are_numbered_from_zero(completion: Completion) -> Violations:
     """The choices' indexes are 0 to n-1, each once."""
@@ -103,6 +108,11 @@ def choices_are_numbered_from_zero(completion: Completion) -> Violations:
     source=f"{_SOURCE}: message; modelscope/modelscope#1513",
     breaks="The user has an empty answer and no error.",
     answers=("lc-empty-content-nonstream",),
+    upholds=Ground.SAID,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def a_finished_message_says_something(completion: Completion) -> Violations:
     """A message that ends with `stop` has text, a refusal or tool calls."""
@@ -183,6 +193,11 @@ def a_part_is_no_more_than_the_whole(completion: Completion) -> Violations:
     source="OpenAI API reference, chat/create: max_tokens; langchain-ai/langchain#29954",
     breaks="Costs have no bound.",
     when=_is_capped,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+        Ground.HONOURED,
+    ),
 )
 def no_more_tokens_come_than_were_asked(completion: Completion) -> Violations:
     """An answer has no more completion tokens than its cap."""
@@ -214,6 +229,11 @@ def _reasoning_tokens(usage: object) -> int:
     breaks="An agent takes half an answer for a whole one.",
     when=lambda scenario: scenario.id == "capped",
     answers=("cn-finish-toolcalls-on-truncation",),
+    upholds=Ground.ENDED,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def an_answer_cut_by_its_cap_says_so(completion: Completion) -> Violations:
     """An answer that its cap cut short has the finish reason `length`."""
@@ -260,6 +280,10 @@ def the_answer_names_the_model_asked(completion: Completion) -> Violations:
     source="recorded answers of OpenAI: every one has usage; panbanda/higgs#77",
     breaks="LangChain's usage_metadata is None, costs are 0, benchmarks have no tokens.",
     answers=("bm-no-prompt-tokens",),
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def a_completion_has_usage(completion: Completion) -> Violations:
     """A plain chat completion has usage."""
@@ -273,6 +297,10 @@ def a_completion_has_usage(completion: Completion) -> Violations:
     source=f"{_SOURCE}: usage; tashfeenahmed/freellmapi#845",
     breaks="Costs and tokens per second come out wrong.",
     answers=("su-usage-mismatch",),
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def no_more_text_comes_than_is_counted(completion: Completion) -> Violations:
     """A completion has no more text than its tokens can make."""
@@ -330,6 +358,7 @@ def _date_s(header: str | None) -> int | None:
     source="OpenAI API reference, errors; maximhq/bifrost#5425",
     breaks="The SDK and LangChain take an answer that broke off for a whole one.",
     answers=("cn-finish-error",),
+    upholds=Ground.ENDED,
 )
 def no_choice_of_an_answer_carries_an_error(completion: Completion) -> Violations:
     """No choice has an `error`."""
@@ -343,6 +372,7 @@ def no_choice_of_an_answer_carries_an_error(completion: Completion) -> Violation
     level="must",
     source=f"{_SOURCE}: finish_reason, tool_calls; jakobdylanc/llmcord#84",
     breaks="Clients read the documented key and find nothing.",
+    upholds=Ground.SHAPE,
 )
 def keys_of_an_answer_are_in_snake_case(completion: Completion) -> Violations:
     """No key of a choice or message is OpenAI's in camel case, such as `finishReason`."""

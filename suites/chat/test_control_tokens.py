@@ -4,7 +4,7 @@ import re
 
 from harness.evidence import shown
 from harness.evidence.chat import Answer, AnswerChoice
-from harness.rule import Violation, Violations, rule
+from harness.rule import Ground, Violation, Violations, rule
 
 _SOURCE = "OpenAI API reference, the chat completion object"
 
@@ -16,6 +16,7 @@ _SOURCE = "OpenAI API reference, the chat completion object"
     "Blaizzy/mlx-vlm#899",
     breaks="Users read markup; tools that it asks for never run.",
     answers=("cn-control-token-leak", "cn-reasoning-field-name"),
+    upholds=Ground.SAID,
 )
 def the_text_has_no_control_tokens(answer: Answer) -> Violations:
     """The text has no markup of the model's own where it leaks: turns, tool calls, thoughts.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from harness.clients.reply import Reply
 from harness.evidence import NotJudgedError, Observation, Refusal, parsed, shown
 from harness.evidence.chat import DONE, Answer, ChunkStream, Completion, Parts
+from harness.evidence.grounds import OF_A_USER
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Ask, Mode, Operation, Scenario
 from harness.schemas import violations
@@ -47,7 +48,14 @@ def _is_quick_start(scenario: Scenario) -> bool:
     return scenario.is_quick_start
 
 
-@rule("client.no-exception", level="must", source=_FOUNDING, breaks="The program stops.", when=_is_answered)
+@rule(
+    "client.no-exception",
+    level="must",
+    source=_FOUNDING,
+    breaks="The program stops.",
+    when=_is_answered,
+    rests_on=OF_A_USER,
+)
 def the_user_gets_no_exception(observation: Observation) -> Violations:
     """The client's user gets an answer and no exception."""
     raised = observation.reply.raised
@@ -123,6 +131,7 @@ def _body(observation: Observation) -> bytes:
     source=_FOUNDING,
     breaks="The user has an empty answer and no error.",
     when=_is_quick_start,
+    rests_on=OF_A_USER,
 )
 def the_user_gets_a_text(observation: Observation) -> Violations:
     """The founding question gives the client's user a text and a finish reason."""
@@ -141,6 +150,7 @@ def the_user_gets_a_text(observation: Observation) -> Violations:
     level="must",
     source="mistakes of stream readers: U+2028, split UTF-8, a lost first or last event",
     breaks="The user reads another text than was sent.",
+    rests_on=OF_A_USER,
 )
 def the_user_reads_the_text_of_the_wire(answer: Answer) -> Violations:
     """The text that the client's user reads is the text on the wire."""
@@ -156,6 +166,7 @@ def the_user_reads_the_text_of_the_wire(answer: Answer) -> Violations:
     level="must",
     source="langchain-ai/langchain#7296",
     breaks="The user cannot tell a whole answer from a cut one.",
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_finish_reason_of_the_wire(answer: Answer) -> Violations:
     """The finish reason that the client's user gets is the one on the wire."""
@@ -171,6 +182,7 @@ def the_user_gets_the_finish_reason_of_the_wire(answer: Answer) -> Violations:
     level="must",
     source="langchain-ai/langchain#30429; ollama/ollama#4448",
     breaks="Costs come out wrong or not at all.",
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_usage_of_the_wire(answer: Answer) -> Violations:
     """The token counts that the client's user gets are those on the wire."""
@@ -194,6 +206,7 @@ def _count(reply: Reply, part: str) -> object:
     source=_FOUNDING,
     breaks="The founding page's program prints something else than the answer.",
     when=_is_quick_start,
+    rests_on=OF_A_USER,
 )
 def the_founding_program_prints_the_answer(answer: Answer) -> Violations:
     """What the founding page's program prints is JSON that holds the answer's text."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from harness.evidence import NotJudgedError, joined, shown
 from harness.evidence.completions import TextAnswer, TextCompletion, TextPair
-from harness.rule import Level, Violation, Violations, rule
+from harness.evidence.grounds import OF_A_USER
+from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
 
@@ -35,6 +36,7 @@ def _place(answer: TextAnswer, place: int, key: str) -> str | None:
     level="must",
     source=f"{_SOURCE}; the required fields of the openai SDK's types",
     breaks="A client raises, loses data without a word, or hands on a wrong value.",
+    upholds=shape,
 )
 def a_completion_has_what_clients_need(completion: TextCompletion) -> Violations:
     """A legacy completion has every field that clients need, in the right type."""
@@ -47,6 +49,7 @@ def a_completion_has_what_clients_need(completion: TextCompletion) -> Violations
     source=f"{_SOURCE}; openai/openai-openapi CreateCompletionResponse, corrected by recorded answers",
     breaks="Clients with strict types refuse the answer.",
     answers=("co-logprobs-type",),
+    upholds=shape,
 )
 def a_completion_is_as_openai_documents_it(completion: TextCompletion) -> Violations:
     """A legacy completion has the fields and types that OpenAI documents."""
@@ -58,6 +61,7 @@ def a_completion_is_as_openai_documents_it(completion: TextCompletion) -> Violat
     level="recommended",
     source="recorded answers of OpenAI",
     breaks="Nobody that is known: OpenAI always sends it.",
+    upholds=shape,
 )
 def a_completion_has_what_openai_always_sends(completion: TextCompletion) -> Violations:
     """A legacy completion has the optional fields that OpenAI always sends."""
@@ -70,6 +74,7 @@ def a_completion_has_what_openai_always_sends(completion: TextCompletion) -> Vio
     source=f"{_SOURCE}: prompt, n; Avarok-Cybersecurity/atlas#291",
     breaks="LangChain gives the answer to one prompt for another's, or raises IndexError.",
     answers=("co-prompt-forms", "cr-n-ignored"),
+    upholds=Ground.CHOICES,
 )
 def each_prompt_has_its_choices(answer: TextAnswer) -> Violations:
     """There are n choices for each prompt."""
@@ -85,6 +90,8 @@ def each_prompt_has_its_choices(answer: TextAnswer) -> Violations:
     source=f"{_SOURCE}: choices[].index",
     breaks="Programs that send several prompts give the answer to one for another's.",
     answers=("co-prompt-forms",),
+    upholds=Ground.CHOICES,
+    rests_on=(Ground.SHAPE,),
 )
 def completions_are_numbered_from_zero(answer: TextAnswer) -> Violations:
     """The choices' indexes are 0 and up, each once; plain, they stand in this order."""
@@ -127,6 +134,7 @@ def no_completion_is_longer_than_its_cap(answer: TextAnswer) -> Violations:
     source=f"{_SOURCE}: finish_reason",
     breaks="The caller takes half an answer for a whole one.",
     when=lambda scenario: scenario.id in {"completion", "completion-with-usage"},
+    upholds=Ground.ENDED,
 )
 def a_completion_cut_by_its_cap_says_so(answer: TextAnswer) -> Violations:
     """A completion that its cap cut short has the finish reason `length`."""
@@ -250,6 +258,7 @@ def a_completion_names_the_model_asked(completion: TextCompletion) -> Violations
     level="must",
     source="mistakes of stream readers: U+2028, split UTF-8, a lost first or last event",
     breaks="The user reads another text than was sent.",
+    rests_on=OF_A_USER,
 )
 def the_user_reads_the_completion_of_the_wire(answer: TextAnswer) -> Violations:
     """The text that the client's user reads is the text on the wire."""

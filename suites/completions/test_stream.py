@@ -6,7 +6,7 @@ from itertools import pairwise
 from harness.evidence import NO_JSON, Object, parsed, shown
 from harness.evidence.chat import DONE, Chunk
 from harness.evidence.completions import TextStream
-from harness.rule import Level, Violation, Violations, in_chunk, rule
+from harness.rule import Ground, Level, Violation, Violations, in_chunk, rule, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
 
@@ -45,6 +45,7 @@ def _schema(stream: TextStream, level: Level) -> Violations:
     level="must",
     source=f"{_SOURCE}; the required fields of the openai SDK's types",
     breaks="A client raises, loses data without a word, or hands on a wrong value.",
+    upholds=shape,
 )
 def every_legacy_chunk_has_what_clients_need(stream: TextStream) -> Violations:
     """Every chunk of a legacy stream has the fields that clients need, in the right type."""
@@ -56,6 +57,7 @@ def every_legacy_chunk_has_what_clients_need(stream: TextStream) -> Violations:
     level="spec",
     source=f"{_SOURCE}; openai/openai-openapi CreateCompletionResponse, corrected by recorded streams",
     breaks="Clients with strict types refuse the chunk.",
+    upholds=shape,
 )
 def every_legacy_chunk_is_as_openai_documents_it(stream: TextStream) -> Violations:
     """Every chunk of a legacy stream has the fields and types that OpenAI documents."""
@@ -67,6 +69,7 @@ def every_legacy_chunk_is_as_openai_documents_it(stream: TextStream) -> Violatio
     level="must",
     source=_SOURCE,
     breaks="Every client raises JSONDecodeError and loses the rest of the answer.",
+    upholds=Ground.READABLE,
 )
 def every_legacy_payload_is_json_or_done(stream: TextStream) -> Violations:
     """The data of every event of a legacy stream is one JSON object or `[DONE]`."""
@@ -109,6 +112,7 @@ def a_legacy_stream_ends_with_one_done(stream: TextStream) -> Violations:
     level="must",
     source="WHATWG HTML, 9.2.6: what stands after the last blank line is dropped",
     breaks="Conforming readers drop the last event, and the finish reason or the usage with it.",
+    upholds=Ground.READABLE,
 )
 def the_last_legacy_event_is_ended(stream: TextStream) -> Violations:
     """The last event of a legacy stream ends with a blank line."""
@@ -128,6 +132,7 @@ def the_last_legacy_event_is_ended(stream: TextStream) -> Violations:
     source="openai/openai-python#1160",
     breaks="The SDK raises APIError without a status, which it never retries; raw readers find no choices.",
     answers=("os-error-event-stream",),
+    upholds=Ground.READABLE,
 )
 def a_good_legacy_stream_carries_no_error(stream: TextStream) -> Violations:
     """A legacy stream carries no error."""
@@ -157,6 +162,8 @@ def all_legacy_chunks_are_of_one_answer(stream: TextStream) -> Violations:
     level="must",
     source=f"{_SOURCE}; recorded streams of OpenAI",
     breaks="Clients stop at the first one and lose text, or take a cut answer for a whole one.",
+    upholds=Ground.ENDED,
+    rests_on=(Ground.SHAPE,),
 )
 def each_streamed_completion_finishes_once(stream: TextStream) -> Violations:
     """Each choice of a legacy stream has exactly one finish reason."""
@@ -176,6 +183,8 @@ def each_streamed_completion_finishes_once(stream: TextStream) -> Violations:
     level="must",
     source=f"{_SOURCE}; recorded streams of OpenAI",
     breaks="Clients that stop at the finish reason lose what follows.",
+    upholds=Ground.ENDED,
+    rests_on=(Ground.SHAPE,),
 )
 def no_text_follows_the_finish(stream: TextStream) -> Violations:
     """No text of a choice follows its finish reason."""

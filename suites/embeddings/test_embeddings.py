@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 from harness.evidence import NotJudgedError, Observation, shown
 from harness.evidence.embeddings import Embeddings, Vector, cosine, vector_of
+from harness.evidence.grounds import OF_A_USER
 from harness.evidence.runs import WholeRun
-from harness.rule import Level, Violation, Violations, rule
+from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
 
@@ -39,6 +40,7 @@ def _schema(embeddings: Embeddings, level: Level) -> Violations:
     source=f"{_SOURCE}; the required fields of the openai SDK's types",
     breaks="A client raises, loses data without a word, or hands on a wrong value.",
     answers=("em-object-missing", "em-index-missing", "em-base64-wrong-type", "em-usage"),
+    upholds=shape,
 )
 def embeddings_have_what_clients_need(embeddings: Embeddings) -> Violations:
     """An answer with embeddings has every field that clients need, in the right type."""
@@ -50,6 +52,7 @@ def embeddings_have_what_clients_need(embeddings: Embeddings) -> Violations:
     level="spec",
     source=f"{_SOURCE}; openai/openai-openapi CreateEmbeddingResponse, corrected by recorded answers",
     breaks="Clients with strict types refuse the answer.",
+    upholds=shape,
 )
 def embeddings_are_as_openai_documents_them(embeddings: Embeddings) -> Violations:
     """An answer with embeddings has the fields and types that OpenAI documents."""
@@ -96,6 +99,7 @@ def _encoding(embeddings: Embeddings) -> object:
     source=f"{_SOURCE}: encoding_format, float unless base64 is asked for; openai/openai-python#1490",
     breaks="Whoever asked for numbers has a text in hand, and computes nothing or nonsense with it.",
     answers=("em-base64-wrong-type", "os-embeddings-base64"),
+    upholds=Ground.SAID,
 )
 def numbers_come_unless_base64_is_asked_for(embeddings: Embeddings) -> Violations:
     """Embeddings are arrays of numbers unless base64 is asked for."""
@@ -116,6 +120,7 @@ def numbers_come_unless_base64_is_asked_for(embeddings: Embeddings) -> Violation
     answers=("os-embeddings-base64", "em-base64-wrong-type"),
     when=lambda scenario: scenario.params_for(Mode.PLAIN).get("encoding_format") == "base64",
     effect_of="encoding_format",
+    upholds=Ground.SAID,
 )
 def base64_comes_when_it_is_asked_for(embeddings: Embeddings) -> Violations:
     """Embeddings are base64 when that is asked for."""
@@ -132,6 +137,7 @@ def base64_comes_when_it_is_asked_for(embeddings: Embeddings) -> Violations:
     source=f"{_SOURCE}: encoding_format base64; vllm-project/vllm#5935, Lightning-AI/LitServe#741",
     breaks="The SDK raises when it decodes the vector, or makes other numbers of it.",
     answers=("em-base64-wrong-type",),
+    upholds=Ground.SAID,
 )
 def base64_holds_32_bit_floats(embeddings: Embeddings) -> Violations:
     """An embedding in base64 is standard base64 of whole 32-bit floats."""
@@ -151,6 +157,7 @@ def base64_holds_32_bit_floats(embeddings: Embeddings) -> Violations:
     source=f"{_SOURCE}: a list of floats",
     breaks="Every distance to the vector is NaN: the text is never found, or always.",
     answers=("em-base64-wrong-type",),
+    upholds=Ground.SAID,
 )
 def vectors_are_finite_numbers(embeddings: Embeddings) -> Violations:
     """Every coordinate is a finite number, and not all are zero."""
@@ -301,6 +308,7 @@ def embeddings_name_the_model_asked(embeddings: Embeddings) -> Violations:
     source="openai/openai-python#1490; openai/openai-node#1542",
     breaks="The user stores other vectors than were sent.",
     answers=("os-embeddings-base64",),
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_vectors_of_the_wire(embeddings: Embeddings) -> Violations:
     """The vectors that the client's user gets are those on the wire."""

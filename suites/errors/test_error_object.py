@@ -3,7 +3,7 @@
 import re
 
 from harness.evidence import Refusal, shown
-from harness.rule import Level, Violation, Violations, rule
+from harness.rule import Level, Violation, Violations, rule, shape
 from harness.schemas import violations
 
 _SOURCE = "OpenAI API reference, error codes"
@@ -46,6 +46,7 @@ def _schema(refusal: Refusal, level: Level) -> Violations:
         "os-error-body-list",
         "az-flat-403",
     ),
+    upholds=shape,
 )
 def a_refusal_says_what_is_wrong(refusal: Refusal) -> Violations:
     """A refusal is `{"error": {"message": …, "type": …}}`."""
@@ -58,6 +59,7 @@ def a_refusal_says_what_is_wrong(refusal: Refusal) -> Violations:
     source=f"{_SOURCE}; openai/openai-openapi Error",
     breaks="Callers that branch on `code` or `param` find no such key; typed clients refuse the body.",
     answers=("er-missing-fields", "er-retryable-code-confusion", "er-type-null"),
+    upholds=shape,
 )
 def a_refusal_is_as_openai_documents_it(refusal: Refusal) -> Violations:
     """The error object has message, type, param and code, each in the documented type."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from harness.evidence import BOTH, Cells, NotJudgedError, Object, Observation, Refusal, shown
-from harness.rule import Violation, Violations, rule
+from harness.evidence.grounds import NONE, Grounds
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Scenario
 
 _SOURCE = "OpenAI API reference, error codes"
@@ -81,6 +82,7 @@ def an_unknown_parameter_is_refused(observation: Observation) -> Violations:
     breaks="The SDK sends the same bad request three times, and routers take the server for broken.",
     answers=("er-model-unknown-status", "er-long-prompt"),
     when=lambda scenario: not scenario.is_answered,
+    upholds=Ground.NO_CRASH,
 )
 def a_bad_request_is_no_server_error(observation: Observation) -> Violations:
     """A bad request does not bring the server down: it is not answered with HTTP 5xx."""
@@ -94,6 +96,7 @@ def a_bad_request_is_no_server_error(observation: Observation) -> Violations:
     level="must",
     source="openai SDK: x-should-retry true overrides the status, 408 and 409 are sent again",
     breaks="The SDK sends the same bad request three times.",
+    rests_on=(Ground.NO_CRASH,),
 )
 def a_refusal_does_not_ask_for_a_retry(refusal: Refusal) -> Violations:
     """A refusal does not make clients send the same bad request again."""
@@ -110,6 +113,7 @@ def a_refusal_does_not_ask_for_a_retry(refusal: Refusal) -> Violations:
     source=f"{_SOURCE}; recorded refusals of OpenAI",
     breaks="The SDK raises another class than the caller's `except` names.",
     answers=("er-model-unknown-status", "er-long-prompt"),
+    rests_on=(Ground.NO_CRASH,),
 )
 def a_refusal_has_a_fitting_status(refusal: Refusal) -> Violations:
     """A refusal has the HTTP status that OpenAI gives, or one that says the same."""
@@ -137,6 +141,7 @@ def a_refusal_has_openais_own_status(refusal: Refusal) -> Violations:
     level="must",
     source="recorded refusals of OpenAI: an error before the first token is a normal HTTP error",
     breaks="Clients read an event stream where they expect JSON.",
+    upholds=Ground.MODE,
 )
 def a_refusal_is_no_stream(refusal: Refusal) -> Violations:
     """A refused stream is refused with JSON, and not with events."""
@@ -176,6 +181,7 @@ class RefusalPair:
     """The refusals of one request, plain and streamed."""
 
     MODES: ClassVar[Cells] = BOTH
+    RESTS_ON: ClassVar[Grounds] = NONE
 
     plain: Refusal
     streamed: Refusal

@@ -5,7 +5,7 @@ from collections import Counter
 
 from harness.evidence import Observation, joined, shown
 from harness.evidence.runs import WholeRun
-from harness.rule import Violation, Violations, rule
+from harness.rule import Ground, Violation, Violations, rule
 
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 _LIFETIME = re.compile(r"(?:^|[\s,])(public|(?:s-maxage|max-age)\s*=\s*\"?0*[1-9]\d*)", re.IGNORECASE)
@@ -16,6 +16,7 @@ _LIFETIME = re.compile(r"(?:^|[\s,])(public|(?:s-maxage|max-age)\s*=\s*\"?0*[1-9
     level="must",
     source="RFC 9110, 12.5.3: Accept-Encoding",
     breaks="The client takes compressed bytes for the answer and raises, or shows rubbish.",
+    upholds=Ground.READABLE,
 )
 def the_coding_is_one_that_was_asked_for(observation: Observation) -> Violations:
     """A body is compressed only in a way that the client said it understands, and then it is."""

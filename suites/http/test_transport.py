@@ -5,7 +5,7 @@ import re
 
 from harness.evidence import NotJudgedError, Object, Observation, parsed, shown
 from harness.evidence.chat import DONE
-from harness.rule import Violation, Violations, rule
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending
 
@@ -57,6 +57,7 @@ def every_request_is_answered(observation: Observation) -> Violations:
     source="RFC 9112, 8",
     breaks="httpx raises RemoteProtocolError, the SDK APIConnectionError, in the middle of the answer.",
     answers=("sf-early-close", "os-stream-read-past-finish"),
+    upholds=Ground.WHOLE,
 )
 def the_body_arrives_whole(observation: Observation) -> Violations:
     """The body arrives whole: the connection is not cut, stalled or left to drip."""
@@ -83,6 +84,11 @@ def the_body_arrives_whole(observation: Observation) -> Violations:
         "ds-stream-only",
     ),
     when=_is_answered,
+    upholds=Ground.SERVED,
+    rests_on=(
+        Ground.FORM,
+        Ground.ACCEPTED,
+    ),
 )
 def a_good_request_succeeds(observation: Observation) -> Violations:
     """A good request is answered with HTTP 200."""
@@ -99,6 +105,7 @@ def a_good_request_succeeds(observation: Observation) -> Violations:
     source="OpenAI API reference, errors; runpod-workers/worker-vllm#57",
     breaks="The SDK gives an answer whose fields are all None; LangChain raises TypeError.",
     answers=("er-200-with-error", "er-context-200", "er-envelope-other", "cn-choices-null"),
+    upholds=Ground.READABLE,
 )
 def success_is_no_error(observation: Observation) -> Violations:
     """An HTTP success does not carry an error."""
@@ -131,6 +138,11 @@ def _is_error(body: Object) -> bool:
     source="RFC 8259; Python's json accepts NaN, other parsers do not",
     breaks="The SDK gives a str instead of an object; strict parsers raise.",
     answers=("cn-body-string", "os-200-text", "er-html", "er-error-array"),
+    upholds=Ground.READABLE,
+    rests_on=(
+        Ground.MODE,
+        Ground.WHOLE,
+    ),
 )
 def a_plain_body_is_json(observation: Observation) -> Violations:
     """A plain answer, or a refusal, is one JSON object."""
@@ -174,6 +186,7 @@ def _repeated_keys(body: bytes) -> list[str]:
     level="must",
     source="RFC 8259, 8.1; WHATWG HTML, 9.2.5",
     breaks="Parsers raise, or text is shown with replacement characters.",
+    upholds=Ground.READABLE,
 )
 def the_body_is_utf8(observation: Observation) -> Violations:
     """The body is well-formed UTF-8."""
@@ -194,6 +207,10 @@ def the_body_is_utf8(observation: Observation) -> Violations:
     source="RFC 8259, 11; the recorded answers of OpenAI",
     breaks="The SDK gives a str instead of an object when the type is not JSON's.",
     answers=("er-ctype-json-missing", "er-html", "cn-body-string", "cn-sse-tail-on-json"),
+    rests_on=(
+        Ground.MODE,
+        Ground.READABLE,
+    ),
 )
 def json_says_that_it_is_json(observation: Observation) -> Violations:
     """A JSON body has the content type application/json."""
@@ -212,6 +229,7 @@ def json_says_that_it_is_json(observation: Observation) -> Violations:
     breaks="Benchmark tools and browsers' EventSource refuse the stream; the SDKs do not look.",
     answers=("sf-wrong-ctype-json", "bm-ctype"),
     when=_can_be_streamed,
+    rests_on=(Ground.MODE,),
 )
 def a_stream_says_that_it_is_one(observation: Observation) -> Violations:
     """A streamed answer has the content type text/event-stream."""
@@ -230,6 +248,7 @@ def a_stream_says_that_it_is_one(observation: Observation) -> Violations:
     breaks="The SDK gives a str instead of an object.",
     answers=("cn-wrong-default-stream", "cn-sse-tail-on-json"),
     when=_can_be_streamed,
+    upholds=Ground.MODE,
 )
 def nobody_gets_a_stream_unasked(observation: Observation) -> Violations:
     """A request without `stream: true` is not answered with events."""
@@ -248,6 +267,7 @@ def nobody_gets_a_stream_unasked(observation: Observation) -> Violations:
     breaks="The SDK yields no chunk and raises nothing; LangChain raises ValueError.",
     answers=("sf-stream-ignored",),
     when=_can_be_streamed,
+    upholds=Ground.MODE,
 )
 def who_asks_for_a_stream_gets_one(observation: Observation) -> Violations:
     """A request with `stream: true` is answered with events."""

@@ -3,9 +3,10 @@
 from collections import Counter
 
 from harness.evidence import NotJudgedError, Object, Observation, joined, shown
+from harness.evidence.grounds import OF_A_USER
 from harness.evidence.models import ModelList, RetrievedModel
 from harness.evidence.runs import WholeRun
-from harness.rule import Level, Violation, Violations, rule
+from harness.rule import Level, Violation, Violations, rule, shape
 from harness.scenario import Ask
 from harness.schemas import violations
 from harness.wire.exchange import Json
@@ -26,6 +27,7 @@ def _schema(kind: str, body: Json, level: Level) -> Violations:
     source=f"{_LIST}; the required fields of the openai SDK's types",
     breaks="The SDK's page has no data: `models.list()` is empty, or raises.",
     answers=("mo-object-missing", "mo-id-key-name", "mo-owned-by-type"),
+    upholds=shape,
 )
 def a_list_has_what_clients_need(models: ModelList) -> Violations:
     """The list of models has every field that clients need, in the right type."""
@@ -38,6 +40,7 @@ def a_list_has_what_clients_need(models: ModelList) -> Violations:
     source=f"{_LIST}; openai/openai-openapi ListModelsResponse, Model",
     breaks="Clients with strict types refuse the list.",
     answers=("mo-owned-by-type",),
+    upholds=shape,
 )
 def a_list_is_as_openai_documents_it(models: ModelList) -> Violations:
     """The list of models has the fields and types that OpenAI documents."""
@@ -103,6 +106,7 @@ def the_list_is_whole(models: ModelList) -> Violations:
     level="must",
     source="openai SDK: models.list",
     breaks="The user sees other models than there are.",
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_models_of_the_wire(models: ModelList) -> Violations:
     """The model ids that the client's user gets are those on the wire."""
@@ -120,6 +124,7 @@ def the_user_gets_the_models_of_the_wire(models: ModelList) -> Violations:
     source=f"{_RETRIEVE}; the required fields of the openai SDK's types",
     breaks="`models.retrieve().id` is None.",
     answers=("mo-retrieve-404", "mo-owned-by-type"),
+    upholds=shape,
 )
 def a_model_has_what_clients_need(model: RetrievedModel) -> Violations:
     """A retrieved model has every field that clients need, in the right type, with no envelope around it."""
@@ -131,6 +136,7 @@ def a_model_has_what_clients_need(model: RetrievedModel) -> Violations:
     level="spec",
     source=f"{_RETRIEVE}; openai/openai-openapi Model",
     breaks="Clients with strict types refuse the model.",
+    upholds=shape,
 )
 def a_model_is_as_openai_documents_it(model: RetrievedModel) -> Violations:
     """A retrieved model has the fields and types that OpenAI documents."""

@@ -4,15 +4,39 @@
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
-from harness.evidence import NotJudgedError, Observation, shown
+from harness.evidence import BOTH, Cells, NotJudgedError, Observation, shown
 from harness.evidence.chat import Completion
-from harness.rule import Violation, Violations, rule
+from harness.evidence.grounds import NONE, Grounds
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 
 _SOURCE = "OpenAI API reference, chat/create"
 _PASSING_STATUSES = (408, 409, 502, 503, 504)
 """Statuses that say nothing of the request: it may be answered another time."""
+
+
+@dataclass(frozen=True)
+class BothModes:
+    """What came of one question, plain and streamed."""
+
+    MODES: ClassVar[Cells] = BOTH
+    RESTS_ON: ClassVar[Grounds] = NONE
+
+    plain: Observation
+    streamed: Observation
+
+    @staticmethod
+    def applies(scenario: Scenario) -> bool:
+        """Scenarios that expect an answer."""
+        return scenario.is_answered
+
+    @classmethod
+    def of(cls, plain: Observation, streamed: Observation) -> Self:
+        """Both observations."""
+        return cls(plain, streamed)
 
 
 def _is(*ids: str) -> Callable[[Scenario], bool]:
@@ -60,6 +84,7 @@ def what_is_not_supported_is_refused_with_reason(observation: Observation) -> Vi
     breaks="Programs written for older models raise at their first call.",
     answers=("cr-max-tokens-rejected",),
     when=_is("capped"),
+    upholds=Ground.ACCEPTED,
 )
 def max_tokens_is_accepted(observation: Observation) -> Violations:
     """max_tokens is accepted."""
@@ -73,6 +98,7 @@ def max_tokens_is_accepted(observation: Observation) -> Violations:
     breaks="LangChain sends max_tokens by this name: every call of a user with a cap raises.",
     answers=("cr-strict-params-moonshot", "ds-params-unsupported", "lc-max-completion-tokens"),
     when=_is("capped-completion"),
+    upholds=Ground.ACCEPTED,
 )
 def max_completion_tokens_is_accepted(observation: Observation) -> Violations:
     """max_completion_tokens is accepted."""
@@ -86,6 +112,7 @@ def max_completion_tokens_is_accepted(observation: Observation) -> Violations:
     breaks="LangChain's `generate` with n, and programs that choose among answers, raise.",
     answers=("cr-n-limits", "ds-n"),
     when=_is("two-choices"),
+    upholds=Ground.ACCEPTED,
 )
 def two_choices_may_be_asked_for(observation: Observation) -> Violations:
     """Two choices may be asked for, plain and streamed."""
@@ -99,6 +126,7 @@ def two_choices_may_be_asked_for(observation: Observation) -> Violations:
     breaks="Evaluation programs raise.",
     answers=("cn-logprobs-needs-top",),
     when=_is("logprobs", "top-logprobs"),
+    upholds=Ground.ACCEPTED,
 )
 def log_probabilities_may_be_asked_for(observation: Observation) -> Violations:
     """The parameter logprobs is accepted with and without top_logprobs."""
@@ -112,6 +140,7 @@ def log_probabilities_may_be_asked_for(observation: Observation) -> Violations:
     breaks="Programs that want their answers to repeat raise.",
     answers=("cr-fixed-temperature",),
     when=_is("seeded"),
+    upholds=Ground.ACCEPTED,
 )
 def temperature_zero_is_accepted(observation: Observation) -> Violations:
     """Temperature 0 is accepted."""
@@ -125,6 +154,8 @@ def temperature_zero_is_accepted(observation: Observation) -> Violations:
     breaks="Agents, and LangChain's structured output by function calling, raise.",
     answers=("ds-tool-choice-thinking", "ds-tool-stream-unsupported-old"),
     when=_asks_for_tools,
+    upholds=Ground.ACCEPTED,
+    rests_on=(Ground.FORM,),
 )
 def tools_and_their_choice_are_accepted(observation: Observation) -> Violations:
     """Tools are accepted with every tool_choice that the endpoint claims, plain and streamed."""
@@ -138,10 +169,13 @@ def tools_and_their_choice_are_accepted(observation: Observation) -> Violations:
     breaks="LangChain's `invoke` and the SDK's plain `create` raise, whatever is asked.",
     answers=("ds-stream-only", "ds-thinking-nonstream", "ds-modelscope-variant"),
     when=_is("founding", "uncapped"),
+    upholds=Ground.ACCEPTED,
 )
-def both_modes_are_accepted(observation: Observation) -> Violations:
-    """A question is accepted, plain and streamed, with a cap and without any parameter."""
-    yield from _refused(observation)
+def both_modes_are_accepted(modes: BothModes) -> Violations:
+    """A question that one mode accepts is accepted by the other, with a cap and without any parameter."""
+    refusals = [[*_refused(seen)] for seen in (modes.plain, modes.streamed)]
+    if not all(refusals):
+        yield from (violation for refusal in refusals for violation in refusal)
 
 
 @rule(
@@ -151,6 +185,7 @@ def both_modes_are_accepted(observation: Observation) -> Violations:
     breaks="Programs that spell their settings out raise.",
     answers=("cr-groq-400-fields",),
     when=_is("defaults"),
+    upholds=Ground.ACCEPTED,
 )
 def defaults_may_be_spelled_out(observation: Observation) -> Violations:
     """The documented defaults of optional parameters may be spelled out."""
@@ -163,6 +198,7 @@ def defaults_may_be_spelled_out(observation: Observation) -> Violations:
     source="openai/openai-openapi CreateChatCompletionRequest: nullable parameters",
     breaks="Typed clients that write every field of a request raise.",
     when=_is("nulls"),
+    upholds=Ground.ACCEPTED,
 )
 def optional_parameters_may_be_null(observation: Observation) -> Violations:
     """Optional parameters that the document lets be null may be null."""
@@ -176,6 +212,7 @@ def optional_parameters_may_be_null(observation: Observation) -> Violations:
     breaks="Programs that limit how long a model thinks raise.",
     answers=("ds-params-unsupported",),
     when=_is("reasoning"),
+    upholds=Ground.ACCEPTED,
 )
 def reasoning_effort_is_accepted(observation: Observation) -> Violations:
     """reasoning_effort is accepted by an endpoint that reasons."""
@@ -188,6 +225,7 @@ def reasoning_effort_is_accepted(observation: Observation) -> Violations:
     source="RFC 8259, 7: every character may stand in a string, control characters escaped",
     breaks="Programs that send a terminal's output or other texts in many scripts raise.",
     when=_is("control-characters", "unicode-echo"),
+    upholds=Ground.FORM,
 )
 def every_character_is_accepted(observation: Observation) -> Violations:
     """Messages may hold every character, control characters among them."""
@@ -201,6 +239,7 @@ def every_character_is_accepted(observation: Observation) -> Violations:
     breaks="Newer clients, and LangChain for some model names, send this role in place of system.",
     answers=("cr-developer-role", "ds-developer", "ds-params-unsupported"),
     when=_is("developer-role"),
+    upholds=Ground.FORM,
 )
 def the_role_developer_is_accepted(observation: Observation) -> Violations:
     """A message of the role developer is accepted."""
@@ -214,6 +253,7 @@ def the_role_developer_is_accepted(observation: Observation) -> Violations:
     breaks="Agents that add notes as system messages stop at the first note.",
     answers=("cr-system-not-first",),
     when=_is("system-twice", "system-late"),
+    upholds=Ground.FORM,
 )
 def system_messages_may_stand_anywhere(observation: Observation) -> Violations:
     """A second system message is accepted, beside the first one and later on."""
@@ -227,6 +267,7 @@ def system_messages_may_stand_anywhere(observation: Observation) -> Violations:
     breaks="LangChain's and the SDK's users of multi-part content raise.",
     answers=("cr-content-parts-user",),
     when=_is("parts-user"),
+    upholds=Ground.FORM,
 )
 def a_user_may_speak_in_parts(observation: Observation) -> Violations:
     """The content of a user message may be an array of text parts."""
@@ -240,6 +281,7 @@ def a_user_may_speak_in_parts(observation: Observation) -> Violations:
     breaks="LangChain's messages with lists of parts, tool results among them, raise.",
     answers=("cr-content-parts-tool-assistant", "cr-array-tool-result"),
     when=_is("parts-system", "parts-assistant", "parts-tool"),
+    upholds=Ground.FORM,
 )
 def other_roles_may_speak_in_parts(observation: Observation) -> Violations:
     """The content of a system, assistant or tool message may be an array of text parts."""
@@ -253,6 +295,7 @@ def other_roles_may_speak_in_parts(observation: Observation) -> Violations:
     breaks="Every agent stops at its second turn, depending on how its client writes no content.",
     answers=("cr-assistant-content-null",),
     when=_is("content-null", "content-empty", "content-absent"),
+    upholds=Ground.FORM,
 )
 def a_call_needs_no_text(observation: Observation) -> Violations:
     """Beside tool calls, an assistant message's content may be null, empty or absent."""
@@ -266,6 +309,7 @@ def a_call_needs_no_text(observation: Observation) -> Violations:
     breaks="A conversation that began with another server can't go on here.",
     answers=("cr-replay-tool-id-format",),
     when=_is("content-null", "content-empty", "content-absent"),
+    upholds=Ground.FORM,
 )
 def a_call_id_of_another_server_is_accepted(observation: Observation) -> Violations:
     """A tool call id in OpenAI's form is accepted, whoever made it."""
@@ -279,6 +323,7 @@ def a_call_id_of_another_server_is_accepted(observation: Observation) -> Violati
     breaks="A conversation can't go on after one empty answer.",
     answers=("cr-assistant-empty-string",),
     when=_is("assistant-empty"),
+    upholds=Ground.FORM,
 )
 def an_empty_answer_may_stand_in_the_past(observation: Observation) -> Violations:
     """An assistant message may be empty."""
@@ -292,6 +337,7 @@ def an_empty_answer_may_stand_in_the_past(observation: Observation) -> Violation
     breaks="Interfaces that keep an empty message for the answer raise.",
     answers=("cr-empty-assistant-tail",),
     when=_is("assistant-tail"),
+    upholds=Ground.FORM,
 )
 def a_conversation_may_end_with_an_empty_answer(observation: Observation) -> Violations:
     """The last message may be an empty one of the assistant."""
@@ -305,6 +351,7 @@ def a_conversation_may_end_with_an_empty_answer(observation: Observation) -> Vio
     breaks="Programs that put their whole prompt into the system message raise.",
     answers=("cr-system-only",),
     when=_is("system-alone"),
+    upholds=Ground.FORM,
 )
 def a_system_message_may_stand_alone(observation: Observation) -> Violations:
     """A conversation may be one system message."""
@@ -318,6 +365,7 @@ def a_system_message_may_stand_alone(observation: Observation) -> Violations:
     breaks="Programs with several speakers raise.",
     answers=("cr-groq-400-fields",),
     when=_is("names"),
+    upholds=Ground.FORM,
 )
 def messages_may_name_who_speaks(observation: Observation) -> Violations:
     """Messages may have a name."""
@@ -331,6 +379,7 @@ def messages_may_name_who_speaks(observation: Observation) -> Violations:
     breaks="Programs that show pictures of their own raise.",
     answers=("cr-image-data-url",),
     when=_is("image"),
+    upholds=Ground.FORM,
 )
 def a_picture_may_be_a_data_url(observation: Observation) -> Violations:
     """A picture may be sent as a data URL."""
@@ -344,6 +393,11 @@ def a_picture_may_be_a_data_url(observation: Observation) -> Violations:
     breaks="LangChain raises TypeError; the user has no answer and no error.",
     answers=("cr-image-null-choices",),
     when=_is("image"),
+    upholds=Ground.SAID,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def a_picture_gets_an_answer(completion: Completion) -> Violations:
     """A question about a picture is answered by a choice with a message."""

@@ -20,7 +20,7 @@ from harness.evidence.chat import (
     Parts,
     visible_tokens,
 )
-from harness.rule import Violation, Violations, in_chunk, rule
+from harness.rule import Ground, Violation, Violations, in_chunk, rule
 from harness.scenario import Ask, Mode, Scenario
 
 _SOURCE = "OpenAI API reference, chat/create"
@@ -75,6 +75,7 @@ def _overrun(answer: Answer, name: str) -> Violations:
     answers=("cr-unknown-ignored",),
     when=_is("capped", "cap-one"),
     effect_of="max_tokens",
+    upholds=Ground.HONOURED,
 )
 def max_tokens_has_an_effect(answer: Answer) -> Violations:
     """max_tokens ends a long answer: it is not ignored."""
@@ -89,6 +90,7 @@ def max_tokens_has_an_effect(answer: Answer) -> Violations:
     answers=("lc-max-completion-tokens", "cr-unknown-ignored"),
     when=_is("capped-completion", "cap-one-completion"),
     effect_of="max_completion_tokens",
+    upholds=Ground.HONOURED,
 )
 def max_completion_tokens_has_an_effect(answer: Answer) -> Violations:
     """max_completion_tokens ends a long answer: it is not ignored."""
@@ -178,6 +180,7 @@ def the_text_ends_before_the_stop_sequence(answer: Answer) -> Violations:
     breaks="Programs take an answer that a stop sequence ended for one that the cap cut.",
     answers=("cn-finish-eos-token",),
     when=_asks("stop"),
+    upholds=Ground.ENDED,
 )
 def an_answer_that_was_stopped_says_stop(answer: Answer) -> Violations:
     """An answer that ends where a stop sequence would begin has the finish reason `stop`."""
@@ -196,6 +199,7 @@ def an_answer_that_was_stopped_says_stop(answer: Answer) -> Violations:
     answers=("cr-n-ignored",),
     when=lambda scenario: _asks("n")(scenario) and scenario.params_for(Mode.PLAIN)["n"] != 1,
     effect_of="n",
+    upholds=Ground.HONOURED,
 )
 def n_has_an_effect(answer: Answer) -> Violations:
     """There are n choices: n is not ignored."""
@@ -345,6 +349,7 @@ def _wants_json_text(scenario: Scenario) -> bool:
     answers=("cr-unknown-ignored", "cr-json-schema-ignored", "lc-json-schema-default"),
     when=_wants_json_text,
     effect_of="response_format",
+    upholds=Ground.SAID,
 )
 def response_format_has_an_effect(answer: Answer) -> Violations:
     """A text is JSON when it is asked for: response_format is not ignored."""
@@ -369,6 +374,10 @@ def response_format_has_an_effect(answer: Answer) -> Violations:
     answers=("cr-tool-choice-ignored", "cr-unknown-ignored"),
     when=_asks("tool_choice"),
     effect_of="tool_choice",
+    rests_on=(
+        Ground.CALLS,
+        Ground.CALL,
+    ),
 )
 def tool_choice_has_an_effect(answer: Answer) -> Violations:
     """A named function is called, some call made where one is required, none where it is forbidden."""
@@ -398,6 +407,7 @@ def tool_choice_has_an_effect(answer: Answer) -> Violations:
     answers=("cr-parallel-false-ignored",),
     when=lambda scenario: scenario.params_for(Mode.PLAIN).get("parallel_tool_calls") is False,
     effect_of="parallel_tool_calls",
+    rests_on=(Ground.CALLS,),
 )
 def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     """With parallel_tool_calls false there is one call at most: it is not ignored."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.evidence import parsed, shown
 from harness.evidence.responses import DONE, TERMINAL, ResponseEvent, ResponseStream, item_text
-from harness.rule import Level, Violation, Violations, rule
+from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.schemas import violations
 from harness.wire.sse import BOM
 
@@ -35,6 +35,7 @@ def _schema(stream: ResponseStream, level: Level) -> Violations:
         "re-part-without-text",
         "re-missing-response-fields",
     ),
+    upholds=shape,
 )
 def every_event_has_what_clients_need(stream: ResponseStream) -> Violations:
     """Every event has the fields that clients need, in the right type."""
@@ -47,6 +48,7 @@ def every_event_has_what_clients_need(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}; openai/openai-openapi ResponseStreamEvent, corrected by recorded streams",
     breaks="Clients with strict types refuse the event.",
     answers=("re-missing-response-fields", "re-incomplete-reason", "re-error-event-shape"),
+    upholds=shape,
 )
 def every_event_is_as_openai_documents_it(stream: ResponseStream) -> Violations:
     """Every event has the fields and types that OpenAI documents."""
@@ -58,6 +60,7 @@ def every_event_is_as_openai_documents_it(stream: ResponseStream) -> Violations:
     level="recommended",
     source="examples of the OpenAI API reference",
     breaks="Nobody that is known: OpenAI always sends it.",
+    upholds=shape,
 )
 def every_event_has_what_openai_always_sends(stream: ResponseStream) -> Violations:
     """Every event has the optional fields that OpenAI always sends."""
@@ -69,6 +72,7 @@ def every_event_has_what_openai_always_sends(stream: ResponseStream) -> Violatio
     level="must",
     source=f"{_EVENTS}; automazeio/vibeproxy#315",
     breaks="Every client raises JSONDecodeError and loses the rest of the answer.",
+    upholds=Ground.READABLE,
 )
 def the_data_of_every_event_is_an_object(stream: ResponseStream) -> Violations:
     """The data of every event is one JSON object, or `[DONE]`."""
@@ -88,6 +92,7 @@ def the_data_of_every_event_is_an_object(stream: ResponseStream) -> Violations:
     source="router-for-me/CLIProxyAPI#3352; the openai SDK dispatches an event with a name or an id alone",
     breaks="The SDK and LangChain raise JSONDecodeError.",
     answers=("re-done-terminal", "sf-empty-data-event"),
+    upholds=Ground.READABLE,
 )
 def no_event_comes_without_data(stream: ResponseStream) -> Violations:
     """No event has empty data, or a name without data, and no bare blank line follows an `id:`."""
@@ -109,6 +114,7 @@ def no_event_comes_without_data(stream: ResponseStream) -> Violations:
     level="must",
     source=f"{_SSE}.6",
     breaks="Conforming readers drop the last event, which is the whole response.",
+    upholds=Ground.READABLE,
 )
 def the_last_event_ends_with_a_blank_line(stream: ResponseStream) -> Violations:
     """The last event ends with a blank line."""
@@ -244,6 +250,7 @@ def _item_ids(stream: ResponseStream) -> Iterator[tuple[ResponseEvent, str, str,
     level="must",
     source=f"{_EVENTS}: output_index",
     breaks="The SDK's helper, which finds items by their place, raises IndexError or mixes them up.",
+    upholds=Ground.CHOICES,
 )
 def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
     """Items are added at the places 0, 1, 2 and so on of the output."""
@@ -262,6 +269,7 @@ def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
     level="must",
     source=f"{_EVENTS}: response.output_text.done",
     breaks="Users of the deltas read another text than users of the whole.",
+    upholds=Ground.SAID,
 )
 def the_deltas_make_the_text(stream: ResponseStream) -> Violations:
     """The text, refusal or arguments at the end of a part are its deltas put together."""
@@ -280,6 +288,10 @@ def the_deltas_make_the_text(stream: ResponseStream) -> Violations:
     level="spec",
     source=f"{_EVENTS}: response.content_part.done",
     breaks="Users of the deltas read another text than users of the parts.",
+    rests_on=(
+        Ground.SHAPE,
+        Ground.SAID,
+    ),
 )
 def the_part_has_the_text(stream: ResponseStream) -> Violations:
     """A part at its end holds the text that its deltas made."""
@@ -295,6 +307,10 @@ def the_part_has_the_text(stream: ResponseStream) -> Violations:
     level="must",
     source=f"{_EVENTS}: response.output_item.done",
     breaks="Agents that act on whole items see another text, or other arguments, than were streamed.",
+    rests_on=(
+        Ground.SHAPE,
+        Ground.SAID,
+    ),
 )
 def the_item_has_the_text(stream: ResponseStream) -> Violations:
     """An item at its end holds the text or the arguments that its deltas made."""
@@ -314,6 +330,8 @@ def the_item_has_the_text(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}: response.completed; QuantumNous/new-api#4362",
     breaks="The SDK's and LangChain's final message, which is made of it, is empty or another one.",
     answers=("re-completed-output-empty", "os-responses-null-output"),
+    upholds=Ground.CHOICES,
+    rests_on=(Ground.SHAPE,),
 )
 def the_final_response_has_the_text(stream: ResponseStream) -> Violations:
     """The final response holds the text that the deltas made."""
@@ -331,6 +349,10 @@ def the_final_response_has_the_text(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}: response.completed",
     breaks="An agent that reads the final response runs other calls than were streamed, or none.",
     answers=("re-completed-output-empty",),
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def the_final_response_has_the_items(stream: ResponseStream) -> Violations:
     """The final response holds the items that were done, in their places."""
@@ -363,6 +385,7 @@ def _same_text(event: ResponseEvent, pointer: str, whole: object, told: str) -> 
     level="must",
     source=f"{_EVENTS}: response.completed, response.incomplete, response.failed",
     breaks="Clients that go by the status take a cut or failed response for a whole one, or the reverse.",
+    upholds=Ground.ENDED,
 )
 def the_terminal_event_says_the_status(stream: ResponseStream) -> Violations:
     """The terminal event is named after the status of the response that it carries."""

@@ -1,7 +1,7 @@
 """The order of a Responses stream: each rule is one defect of the table in `harness.stream_machine`."""
 
 from harness.evidence.responses import ResponseStream
-from harness.rule import Violations, rule
+from harness.rule import Ground, Violations, rule
 from harness.stream_machine import ResponseDefect, response_violations
 
 _EVENTS = "OpenAI API reference, responses: streaming events"
@@ -46,6 +46,7 @@ def in_progress_comes_before_output(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}: error; openai/openai-python#3587",
     breaks="The SDK hands a flat error on as data, so that it looks like a normal end.",
     answers=("re-error-event-shape", "os-responses-error-flat"),
+    upholds=Ground.READABLE,
 )
 def a_good_stream_has_no_error_event(stream: ResponseStream) -> Violations:
     """A stream has no `error` event."""
@@ -58,6 +59,7 @@ def a_good_stream_has_no_error_event(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}: response.completed, response.incomplete, response.failed",
     breaks="The SDK's helper raises: it has no final response; LangChain has no usage and no id.",
     answers=("re-done-terminal",),
+    upholds=Ground.READABLE,
 )
 def a_terminal_event_ends_the_stream(stream: ResponseStream) -> Violations:
     """A stream ends with `response.completed`, `response.incomplete` or `response.failed`."""
@@ -103,6 +105,7 @@ def an_item_is_added_once(stream: ResponseStream) -> Violations:
     level="spec",
     source=f"{_EVENTS}: response.output_item.done",
     breaks="Agents that act on whole items wait for a call that never comes.",
+    upholds=Ground.SAID,
 )
 def every_item_is_done(stream: ResponseStream) -> Violations:
     """Every item of a completed response has its `response.output_item.done`."""

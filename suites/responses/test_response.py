@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
+from harness.evidence.grounds import OF_A_USER
 from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair, told_text
-from harness.rule import Level, Violation, Violations, rule
+from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Scenario
 from harness.schemas import violations
 
@@ -36,6 +37,7 @@ def _schema(response: ResponseObject, level: Level) -> Violations:
     source=f"{_OBJECT}; the required fields of the openai SDK's types",
     breaks="A client raises, loses data without a word, or hands on a wrong value.",
     answers=("re-missing-response-fields", "re-part-without-text"),
+    upholds=shape,
 )
 def a_response_has_what_clients_need(response: ResponseObject) -> Violations:
     """A response has every field that clients need, in the right type."""
@@ -48,6 +50,7 @@ def a_response_has_what_clients_need(response: ResponseObject) -> Violations:
     source=f"{_OBJECT}; openai/openai-openapi Response, corrected by its own examples",
     breaks="Clients with strict types refuse the answer.",
     answers=("re-missing-response-fields", "re-incomplete-reason"),
+    upholds=shape,
 )
 def a_response_is_as_openai_documents_it(response: ResponseObject) -> Violations:
     """A response has the fields and types that OpenAI documents."""
@@ -59,6 +62,7 @@ def a_response_is_as_openai_documents_it(response: ResponseObject) -> Violations
     level="recommended",
     source="examples of the OpenAI API reference",
     breaks="Nobody that is known: OpenAI always sends it.",
+    upholds=shape,
 )
 def a_response_has_what_openai_always_sends(response: ResponseObject) -> Violations:
     """A response has the optional fields that OpenAI always sends."""
@@ -71,6 +75,7 @@ def a_response_has_what_openai_always_sends(response: ResponseObject) -> Violati
     source=f"{_OBJECT}: status; OpenAI API guide, background mode; BerriAI/litellm#29223",
     breaks="The SDK and LangChain hand the failed response on and raise nothing.",
     answers=("re-error-event-shape", "os-responses-error-flat"),
+    upholds=Ground.ENDED,
 )
 def a_good_request_does_not_fail(answer: ResponseAnswer) -> Violations:
     """A response to a good request is completed or incomplete, and carries no error.
@@ -96,6 +101,7 @@ _TO_COME = ("queued", "in_progress")
     level="spec",
     source=f"{_OBJECT}: status, incomplete_details",
     breaks="Clients that go by the other one take a cut response for a whole one.",
+    upholds=Ground.ENDED,
 )
 def only_an_incomplete_response_says_why(answer: ResponseAnswer) -> Violations:
     """`incomplete_details` is given if and only if the status is `incomplete`."""
@@ -115,6 +121,7 @@ def only_an_incomplete_response_says_why(answer: ResponseAnswer) -> Violations:
     source=f"{_OBJECT}: output",
     breaks="The user has an empty answer and no error.",
     answers=("re-completed-output-empty",),
+    upholds=Ground.SAID,
 )
 def a_completed_response_says_something(answer: ResponseAnswer) -> Violations:
     """A completed response has text, a refusal or a call."""
@@ -243,6 +250,7 @@ def _is_capped(scenario: Scenario) -> bool:
     breaks="An agent takes half an answer for a whole one, or for a failure.",
     answers=("re-incomplete-reason",),
     when=_is_capped,
+    upholds=Ground.ENDED,
 )
 def a_response_cut_by_its_cap_says_so(answer: ResponseAnswer) -> Violations:
     """A response that its cap cut short is incomplete, for the reason `max_output_tokens`."""
@@ -311,6 +319,7 @@ def _offers_tools(scenario: Scenario) -> bool:
     breaks="The call is of no function that there is, or its arguments cannot be read.",
     answers=("re-tools-shape",),
     when=_offers_tools,
+    upholds=Ground.CALL,
 )
 def a_call_is_of_a_function_that_was_offered(answer: ResponseAnswer) -> Violations:
     """A call names a function that was offered, and its arguments are a JSON object, when it is whole."""
@@ -410,6 +419,7 @@ def the_text_has_the_form_asked(answer: ResponseAnswer) -> Violations:
     breaks="Every agent stops at its second turn.",
     answers=("re-replay-items", "re-input-array"),
     when=lambda scenario: scenario.id in {"response-replay", "response-tool-result", "response-items"},
+    upholds=Ground.FORM,
 )
 def output_is_accepted_as_input(observation: Observation) -> Violations:
     """A list of items is accepted as input, the endpoint's own output among them, as it came."""
@@ -534,6 +544,7 @@ def every_response_has_an_id_of_its_own(pair: ResponsePair) -> Violations:
     source="openai SDK: response.output_text; langchain-openai: use_responses_api",
     breaks="The user reads another text than was sent.",
     answers=("sf-u2028",),
+    rests_on=OF_A_USER,
 )
 def the_user_reads_the_text_of_the_response(answer: ResponseAnswer) -> Violations:
     """The text that the client's user reads is the text of the response."""
@@ -549,6 +560,7 @@ def the_user_reads_the_text_of_the_response(answer: ResponseAnswer) -> Violation
     level="must",
     source="openai SDK: function_call items; langchain-openai: AIMessage.tool_calls",
     breaks="The user runs other calls than the model made, or none.",
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_calls_of_the_response(answer: ResponseAnswer) -> Violations:
     """The calls that the client's user gets are those of the response."""
@@ -575,6 +587,7 @@ def _read(arguments: object) -> object:
     level="must",
     source="openai SDK: response.usage; langchain-openai: usage_metadata",
     breaks="Costs come out wrong or not at all.",
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_usage_of_the_response(answer: ResponseAnswer) -> Violations:
     """The token counts that the client's user gets are those of the response."""

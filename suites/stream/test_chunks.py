@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.evidence import Object, joined, shown
 from harness.evidence.chat import ChunkStream, Delta
-from harness.rule import Level, Violation, Violations, in_chunk, rule
+from harness.rule import Ground, Level, Violation, Violations, in_chunk, rule, shape
 from harness.schemas import violations
 
 _SOURCE = "OpenAI API reference, the chat completion chunk object"
@@ -39,6 +39,7 @@ def _schema(stream: ChunkStream, level: Level) -> Violations:
         "cn-finish-error",
         "sc-finish-every-chunk",
     ),
+    upholds=shape,
 )
 def every_chunk_has_what_clients_need(stream: ChunkStream) -> Violations:
     """Every chunk has the fields that clients need, in the right type."""
@@ -51,6 +52,7 @@ def every_chunk_has_what_clients_need(stream: ChunkStream) -> Violations:
     source=f"{_SOURCE}; openai/openai-openapi, corrected by recorded answers",
     breaks="Clients with strict types refuse the chunk.",
     answers=("sc-role-null", "sc-finish-key-absent", "az-empty-ids"),
+    upholds=shape,
 )
 def every_chunk_is_as_openai_documents_it(stream: ChunkStream) -> Violations:
     """Every chunk has the fields and types that OpenAI documents."""
@@ -62,6 +64,7 @@ def every_chunk_is_as_openai_documents_it(stream: ChunkStream) -> Violations:
     level="recommended",
     source="recorded streams of OpenAI",
     breaks="Nobody that is known: OpenAI always sends it.",
+    upholds=shape,
 )
 def every_chunk_has_what_openai_always_sends(stream: ChunkStream) -> Violations:
     """Every chunk has the optional fields that OpenAI always sends."""
@@ -118,12 +121,15 @@ def all_chunks_have_one_model(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_SOURCE}: choices[].index",
     breaks="Clients that key choices by their index lose one.",
+    upholds=Ground.CHOICES,
+    rests_on=(Ground.SHAPE,),
 )
 def streamed_choices_are_numbered_from_zero(stream: ChunkStream) -> Violations:
     """The choices of a stream have the indexes 0 to n-1."""
     asked = stream.observation.asked.get("n")
     indexes = [choice.index for choice in stream.choices]
-    expected = list(range(asked if isinstance(asked, int) else 1))
+    most = asked if isinstance(asked, int) else 1
+    expected = list(range(min(len(indexes), most)))
     if sorted(map(str, indexes)) != sorted(map(str, expected)):
         yield Violation(received=joined(indexes) or "no choice", expected=joined(expected))
 
@@ -169,6 +175,7 @@ def no_fragments_are_no_list(stream: ChunkStream) -> Violations:
     source="OpenAI API reference, errors; maximhq/bifrost#5425",
     breaks="The SDK and LangChain take an answer that broke off for a whole one.",
     answers=("cn-finish-error",),
+    upholds=Ground.ENDED,
 )
 def no_choice_carries_an_error(stream: ChunkStream) -> Violations:
     """No choice of a chunk has an `error`."""
@@ -188,6 +195,7 @@ def no_choice_carries_an_error(stream: ChunkStream) -> Violations:
     source=f"{_SOURCE}: finish_reason, tool_calls; jakobdylanc/llmcord#84",
     breaks="Clients read the documented key, find nothing, and take the answer for cut.",
     answers=("sc-finish-camelcase",),
+    upholds=Ground.SHAPE,
 )
 def keys_are_in_snake_case(stream: ChunkStream) -> Violations:
     """No key of a choice or delta is OpenAI's in camel case, such as `finishReason`."""

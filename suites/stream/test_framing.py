@@ -4,7 +4,7 @@ from email.message import Message
 
 from harness.evidence import NO_JSON, parsed, shown
 from harness.evidence.chat import DONE, ChunkStream
-from harness.rule import Violation, Violations, rule
+from harness.rule import Ground, Violation, Violations, rule
 from harness.wire.sse import BOM, SseEvent
 
 _SSE = "WHATWG HTML, 9.2 server-sent events"
@@ -21,6 +21,7 @@ def _at(number: int, event: SseEvent, *, received: str, expected: str) -> Violat
     source="OpenAI API reference, the chat completion chunk object; openclaw/openclaw#97474",
     breaks="Every client raises JSONDecodeError and loses the rest of the answer.",
     answers=("sf-comment-as-data", "sf-double-prefix", "sf-nonjson-error-tail"),
+    upholds=Ground.READABLE,
 )
 def every_payload_is_json_or_done(stream: ChunkStream) -> Violations:
     """The data of every event is one JSON object or `[DONE]`."""
@@ -43,6 +44,7 @@ def every_payload_is_json_or_done(stream: ChunkStream) -> Violations:
     source=f"{_SSE}.6; avishek0769/DocChat#267",
     breaks="Conforming readers drop the line, so what it says is lost.",
     answers=("sf-nonjson-error-tail",),
+    upholds=Ground.READABLE,
 )
 def every_line_is_a_known_field(stream: ChunkStream) -> Violations:
     """Every line of a stream is a comment or one of the fields data, event, id, retry."""
@@ -80,6 +82,7 @@ def chat_events_have_data_only(stream: ChunkStream) -> Violations:
     source="router-for-me/CLIProxyAPI#3352; the openai SDK dispatches an event that has an id and no data",
     breaks="The SDK and LangChain raise JSONDecodeError.",
     answers=("sf-empty-data-event",),
+    upholds=Ground.READABLE,
 )
 def no_event_is_empty(stream: ChunkStream) -> Violations:
     """No event has empty data, and no blank line follows another once an `id:` was given."""
@@ -98,6 +101,7 @@ def no_event_is_empty(stream: ChunkStream) -> Violations:
     source=f"{_SSE}.6; Kong/kong#14499",
     breaks="Conforming readers drop the last event, and the finish reason or the usage with it.",
     answers=("sf-done-no-blank-line",),
+    upholds=Ground.READABLE,
 )
 def the_last_event_is_ended(stream: ChunkStream) -> Violations:
     """The last event ends with a blank line."""

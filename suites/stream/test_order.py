@@ -2,7 +2,7 @@
 
 from harness.evidence import shown
 from harness.evidence.chat import Answer, ChunkStream, raise_if_ended_at_once
-from harness.rule import Violation, Violations, rule
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.stream_machine import ChatDefect, chat_violations
 
@@ -22,6 +22,7 @@ def _asks_for_usage(scenario: Scenario) -> bool:
     source=f"{_CREATE}; vllm-project/vllm#5895",
     breaks="LangChain raises ValueError; the SDK yields nothing and raises nothing.",
     answers=("bm-zero-token-success",),
+    upholds=Ground.READABLE,
 )
 def a_stream_has_chunks(stream: ChunkStream) -> Violations:
     """A stream has a chunk with a choice before it ends."""
@@ -34,6 +35,7 @@ def a_stream_has_chunks(stream: ChunkStream) -> Violations:
     source="openai/openai-python#1160; vercel/ai#13506",
     breaks="The SDK raises APIError without a status, which it never retries; raw readers find no choices.",
     answers=("sf-error-200", "sf-done-after-error", "os-error-event-stream", "er-context-200"),
+    upholds=Ground.READABLE,
 )
 def a_good_stream_carries_no_error(stream: ChunkStream) -> Violations:
     """A stream carries no error object."""
@@ -45,6 +47,7 @@ def a_good_stream_carries_no_error(stream: ChunkStream) -> Violations:
     level="must",
     source="seen with openai 3.54 and langchain-openai 1.7: a flat error is handed on as a chunk",
     breaks="Every client swallows the error and takes the answer for whole.",
+    upholds=Ground.READABLE,
 )
 def an_error_in_a_stream_is_nested(stream: ChunkStream) -> Violations:
     """An error in mid-stream is `{"error": {…}}`, and not a flat `{"code": …, "message": …}`."""
@@ -57,6 +60,7 @@ def an_error_in_a_stream_is_nested(stream: ChunkStream) -> Violations:
     source="openai SDK: it raises at the error and leaves; awsl-project/maxx#284",
     breaks="Raw readers go on as if nothing had happened; the SDK loses what follows.",
     answers=("sf-done-after-error",),
+    upholds=Ground.READABLE,
 )
 def an_error_ends_the_stream(stream: ChunkStream) -> Violations:
     """No chunk follows an error."""
@@ -135,6 +139,7 @@ def only_the_usage_chunk_has_no_choices(stream: ChunkStream) -> Violations:
     source="langchain-ai/langchain#30429",
     breaks="LangChain adds the counts up, so that costs come out many times too high.",
     answers=("lc-usage-summed",),
+    upholds=Ground.ENDED,
 )
 def usage_comes_once(stream: ChunkStream) -> Violations:
     """Usage is given by one chunk at most."""
@@ -148,6 +153,7 @@ def usage_comes_once(stream: ChunkStream) -> Violations:
     breaks="Clients that read usage from the chunk without choices miss it.",
     answers=("su-usage-on-finish-chunk",),
     when=_asks_for_usage,
+    upholds=Ground.ENDED,
 )
 def usage_has_a_chunk_of_its_own(stream: ChunkStream) -> Violations:
     """Usage comes in a chunk whose `choices` is empty."""
@@ -171,6 +177,10 @@ def no_choices_follow_usage(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_CHUNK}: delta.role; recorded streams of OpenAI",
     breaks="Accumulated messages have no role, and replaying them is refused.",
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def the_role_comes_first(stream: ChunkStream) -> Violations:
     """The first delta of each choice that says anything has the role."""
@@ -183,6 +193,10 @@ def the_role_comes_first(stream: ChunkStream) -> Violations:
     source=f"{_CHUNK}: delta.role; BerriAI/litellm#9986",
     breaks="The SDK's accumulator makes the role `assistantassistant`.",
     answers=("sc-role-every-chunk", "os-accumulate-concat", "ds-data-nospace-rolerepeat"),
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def the_role_comes_once(stream: ChunkStream) -> Violations:
     """The role comes once for each choice."""
@@ -194,6 +208,10 @@ def the_role_comes_once(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_CHUNK}: delta.role",
     breaks="Callers that replay the message send it under another role.",
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def the_role_is_assistant(stream: ChunkStream) -> Violations:
     """The role of a streamed answer is `assistant`."""
@@ -206,6 +224,11 @@ def the_role_is_assistant(stream: ChunkStream) -> Violations:
     source="vllm-project/vllm#5895; a stream without output is not an answer",
     breaks="The user has an empty answer and no error.",
     answers=("bm-zero-token-success",),
+    upholds=Ground.SAID,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def a_finished_stream_says_something(stream: ChunkStream) -> Violations:
     """A choice that ends with `stop` has text, a refusal or tool calls."""
@@ -219,6 +242,11 @@ def a_finished_stream_says_something(stream: ChunkStream) -> Violations:
     level="must",
     source=f"{_CHUNK}: delta.tool_calls; recorded streams of OpenAI",
     breaks="The arguments belong to a call without a name, which nobody can make.",
+    upholds=Ground.CALLS,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def a_call_starts_before_its_arguments(stream: ChunkStream) -> Violations:
     """A tool call's id and name come before its arguments."""
@@ -231,6 +259,11 @@ def a_call_starts_before_its_arguments(stream: ChunkStream) -> Violations:
     source=f"{_CHUNK}: finish_reason tool_calls; earendil-works/pi#1125",
     breaks="An agent is told to run tools and finds none to run.",
     answers=("sf-tools-lost-when-streaming",),
+    upholds=Ground.SAID,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def who_finishes_for_tool_calls_has_made_some(stream: ChunkStream) -> Violations:
     """A choice that ends with `tool_calls` has a tool call."""
@@ -255,6 +288,11 @@ def no_empty_delta_comes_before_a_call(stream: ChunkStream) -> Violations:
     source=f"{_CHUNK}: finish_reason; ollama/ollama#4357",
     breaks="Clients stop at the first one and lose text and tool arguments.",
     answers=("sc-finish-every-chunk",),
+    upholds=Ground.ENDED,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def each_choice_finishes_once(stream: ChunkStream) -> Violations:
     """No choice of a stream has two finish reasons."""
@@ -273,6 +311,11 @@ def each_choice_finishes_once(stream: ChunkStream) -> Violations:
         "cn-finish-null",
         "lc-finish-missing",
     ),
+    upholds=Ground.ENDED,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def each_choice_finishes(stream: ChunkStream) -> Violations:
     """Each choice of a stream has a finish reason before the stream ends."""
@@ -285,6 +328,11 @@ def each_choice_finishes(stream: ChunkStream) -> Violations:
     source=f"{_CHUNK}: finish_reason, null until the choice's last chunk",
     breaks="Clients that stop at the finish reason lose what follows.",
     answers=("sc-finish-every-chunk",),
+    upholds=Ground.ENDED,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def nothing_of_a_choice_follows_its_finish(stream: ChunkStream) -> Violations:
     """No content, refusal, reasoning or tool call of a choice follows its finish reason."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, parsed, shown
 from harness.evidence.chat import Answer, AnswerChoice, Completion, misfits
-from harness.rule import Violation, Violations, rule
+from harness.evidence.grounds import OF_A_USER
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Ask, Mode, Scenario
 
 _GUIDE = "OpenAI API guide, structured outputs"
@@ -72,6 +73,11 @@ def _documents(answer: Answer) -> Iterator[tuple[str | None, AnswerChoice]]:
         "er-rf-stream",
     ),
     when=_wants_json,
+    upholds=Ground.ACCEPTED,
+    rests_on=(
+        Ground.FORM,
+        Ground.ACCEPTED,
+    ),
 )
 def response_formats_are_accepted(observation: Observation) -> Violations:
     """A request for a JSON object, or for a schema that strict mode allows, is not refused."""
@@ -89,6 +95,7 @@ def response_formats_are_accepted(observation: Observation) -> Violations:
     breaks="`json.loads` and the SDK's `parse` raise at the fence or the sentence around the JSON.",
     answers=("cr-json-schema-ignored", "os-parse-fenced", "cn-reasoning-field-name"),
     when=_wants_text,
+    upholds=Ground.SAID,
 )
 def the_text_is_json_and_nothing_else(answer: Answer) -> Violations:
     """A structured answer is one JSON object with nothing around it: no fence, no words, no thoughts."""
@@ -147,6 +154,7 @@ def keys_come_in_the_order_of_the_schema(answer: Answer) -> Violations:
     source=f"{_GUIDE}: a whole document ends with stop, one that is cut with length",
     breaks="The SDK's `parse` raises for a whole document, or reads half of one.",
     when=_wants_text,
+    upholds=Ground.ENDED,
 )
 def a_document_ends_with_stop_or_length(answer: Answer) -> Violations:
     """A document that is whole ends with `stop`; one that ends too early does so with `length`."""
@@ -170,6 +178,7 @@ def a_document_ends_with_stop_or_length(answer: Answer) -> Violations:
     breaks="The user of the helper has None, or an exception, instead of an object.",
     answers=("lc-json-schema-default", "cr-json-schema-ignored", "cr-tool-choice-ignored", "os-parse-fenced"),
     when=_is_helped,
+    rests_on=OF_A_USER,
 )
 def a_helper_gives_its_user_an_object(completion: Completion) -> Violations:
     """A helper for structured output gives its user an object with the keys that were asked for."""

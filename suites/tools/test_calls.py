@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from harness.clients.reply import ToolCall
 from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, objects, parsed, shown
 from harness.evidence.chat import Answer, AnswerChoice, Completion, Parts, misfits
-from harness.rule import Violation, Violations, rule
+from harness.evidence.grounds import OF_A_USER
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 
 _SOURCE = "OpenAI API reference, the chat completion object: message.tool_calls"
@@ -60,6 +61,8 @@ def _arguments(call: ToolCall) -> object:
     breaks="The tool's result has nothing to refer to; the next turn is refused.",
     answers=("st-id-empty", "st-id-null-first"),
     when=_asks_for_calls,
+    upholds=Ground.CALL,
+    rests_on=(Ground.CALLS,),
 )
 def every_call_has_an_id(answer: Answer) -> Violations:
     """Every tool call has an id that is not empty."""
@@ -75,6 +78,7 @@ def every_call_has_an_id(answer: Answer) -> Violations:
     breaks="Programs that keep calls by id lose one; a replay with two results for one id is refused.",
     answers=("st-id-duplicate-in-response",),
     when=_asks_for_calls,
+    upholds=Ground.CHOICES,
 )
 def no_two_calls_share_an_id(answer: Answer) -> Violations:
     """No two tool calls of an answer have the same id."""
@@ -112,6 +116,8 @@ def an_id_has_at_most_forty_characters(answer: Answer) -> Violations:
     breaks="Clients that tell kinds of tool calls apart by their type find none.",
     answers=("st-named-no-id-name-repeat",),
     when=_asks_for_calls,
+    upholds=Ground.CALL,
+    rests_on=(Ground.CALLS,),
 )
 def every_call_says_that_it_is_a_functions(parts: Parts) -> Violations:
     """Every tool call, or the first fragment of one, has the type `function`."""
@@ -140,6 +146,8 @@ def _beginnings(parts: Parts) -> Iterator[tuple[object, str, Object]]:
     answers=("st-all-index-0",),
     when=_asks_for_calls,
     shows=("tools", "tool-choice-named", "tool-choice-required", "parallel-tools"),
+    upholds=Ground.CALL,
+    rests_on=(Ground.CALLS,),
 )
 def only_functions_that_are_offered_are_called(answer: Answer) -> Violations:
     """Every tool call names a function that the request offers."""
@@ -160,6 +168,7 @@ def only_functions_that_are_offered_are_called(answer: Answer) -> Violations:
     breaks="LangChain raises TypeError; loops that add up fragments raise; typed clients call with nothing.",
     answers=("st-args-object", "st-args-null", "ds-tool-id-empty"),
     when=_asks_for_calls,
+    upholds=Ground.CALLS,
 )
 def arguments_are_a_string(parts: Parts) -> Violations:
     """The arguments of a tool call are a string, in every fragment that has the key."""
@@ -179,6 +188,8 @@ def arguments_are_a_string(parts: Parts) -> Violations:
     breaks="`json.loads` of an empty string raises; LangChain calls the tool call invalid.",
     answers=("st-args-empty-noargs",),
     when=_asks_for_whole_calls,
+    upholds=Ground.CALL,
+    rests_on=(Ground.CALLS,),
 )
 def no_arguments_are_an_empty_object(answer: Answer) -> Violations:
     """A tool call without arguments has `{}`, and not an empty string."""
@@ -196,6 +207,8 @@ def no_arguments_are_an_empty_object(answer: Answer) -> Violations:
     breaks="`json.loads` raises; LangChain calls the tool call invalid; the tool never runs.",
     answers=("st-all-index-0", "st-named-no-id-name-repeat", "lc-index-none-merge"),
     when=_asks_for_whole_calls,
+    upholds=Ground.CALL,
+    rests_on=(Ground.CALLS,),
 )
 def arguments_are_a_json_object(answer: Answer) -> Violations:
     """The arguments of a whole tool call are one JSON object."""
@@ -216,6 +229,7 @@ def arguments_are_a_json_object(answer: Answer) -> Violations:
     breaks="The tool is called with broken characters.",
     answers=("sf-utf8-split",),
     when=_asks_for_calls,
+    rests_on=(Ground.CALLS,),
 )
 def arguments_have_no_broken_characters(answer: Answer) -> Violations:
     """The arguments of a tool call have no replacement characters and no UTF-8 read as Latin-1."""
@@ -240,6 +254,10 @@ _BROKEN = re.compile("\ufffd|[\u00c2-\u00f4][\u0080-\u009f]|\u00f0\u0178|\u00e4\
     source="OpenAI API guide, function calling: strict mode",
     breaks="Typed programs raise a validation error for arguments that can't be wrong.",
     when=lambda scenario: scenario.id == "tool-call-strict",
+    rests_on=(
+        Ground.CALLS,
+        Ground.CALL,
+    ),
 )
 def strict_arguments_match_their_schema(answer: Answer) -> Violations:
     """The arguments of a strict function match its parameters."""
@@ -265,6 +283,11 @@ def strict_arguments_match_their_schema(answer: Answer) -> Violations:
     source=f"{_SOURCE}; OpenAI API reference: finish_reason, stop or tool_calls for a named tool_choice",
     breaks="Agents that loop while the finish reason is tool_calls end their turn and drop the call.",
     when=_asks_for_whole_calls,
+    upholds=Ground.ENDED,
+    rests_on=(
+        Ground.CALLS,
+        Ground.CALL,
+    ),
 )
 def an_answer_with_calls_finishes_for_them(answer: Answer) -> Violations:
     """A choice with tool calls ends with `tool_calls`; `stop` too where the request names the function."""
@@ -280,6 +303,7 @@ def an_answer_with_calls_finishes_for_them(answer: Answer) -> Violations:
     level="must",
     source=f"{_SOURCE}; OpenAI API reference: finish_reason",
     breaks="`message.tool_calls[0]` raises; the agent waits for a call that does not come.",
+    upholds=Ground.ENDED,
 )
 def who_ends_for_tool_calls_has_called(completion: Completion) -> Violations:
     """A choice that ends with `tool_calls` has tool calls."""
@@ -299,6 +323,7 @@ def who_ends_for_tool_calls_has_called(completion: Completion) -> Violations:
     breaks="The agent runs a call with half of its arguments.",
     answers=("cn-finish-toolcalls-on-truncation",),
     when=lambda scenario: scenario.id == _CUT,
+    upholds=Ground.ENDED,
 )
 def a_call_that_is_cut_ends_with_length(answer: Answer) -> Violations:
     """A choice whose tool call the cap cut ends with `length`."""
@@ -318,6 +343,7 @@ def a_call_that_is_cut_ends_with_length(answer: Answer) -> Violations:
     source="OpenAI API reference, chat/create: function_call is the answer to functions, not to tools",
     breaks="Programs that read tool_calls find none.",
     when=_offers_tools,
+    upholds=Ground.CALL,
 )
 def tools_are_not_called_the_old_way(parts: Parts) -> Violations:
     """A request with `tools` is not answered with the deprecated `function_call`."""
@@ -350,6 +376,10 @@ def a_plain_call_has_no_index(completion: Completion) -> Violations:
     source="OpenAI API reference, completion usage: tool calls are completion tokens",
     breaks="Costs and tokens per second come out too low.",
     when=_asks_for_calls,
+    rests_on=(
+        Ground.CALLS,
+        Ground.CALL,
+    ),
 )
 def tool_calls_cost_tokens(answer: Answer) -> Violations:
     """A tool call costs at least a token for its name, and one for its arguments."""
@@ -370,6 +400,7 @@ def tool_calls_cost_tokens(answer: Answer) -> Violations:
     breaks="The user's program calls another function, or with other arguments, than the model did.",
     answers=("lc-tool-name-concat", "lc-index-none-merge", "st-inconsistent-index-qwen", "ds-qwen3-index"),
     when=_asks_for_whole_calls,
+    rests_on=OF_A_USER,
 )
 def the_user_gets_the_calls_of_the_wire(answer: Answer) -> Violations:
     """The tool calls that the client's user gets are those on the wire, by id, name and arguments."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.evidence import Object, shown
 from harness.evidence.chat import ChunkStream, Delta, StreamedChoice
-from harness.rule import Violation, Violations, in_chunk, rule
+from harness.rule import Ground, Violation, Violations, in_chunk, rule
 from harness.scenario import Scenario
 
 _SOURCE = "OpenAI API reference, the chat completion chunk object: delta.tool_calls"
@@ -45,6 +45,7 @@ def _in(part: Delta, pointer: str, *, received: str, expected: str) -> Violation
     breaks="The SDK's stream helper raises TypeError; LangChain makes each fragment a call of its own.",
     answers=("st-index-missing", "lc-index-none-merge", "os-stream-helper-index"),
     when=_asks_for_calls,
+    upholds=Ground.CHOICES,
 )
 def every_fragment_has_an_index(stream: ChunkStream) -> Violations:
     """Every fragment of a tool call has an integer `index`."""
@@ -61,6 +62,7 @@ def every_fragment_has_an_index(stream: ChunkStream) -> Violations:
     breaks="The SDK's stream helper raises IndexError; others have holes in their list of calls.",
     answers=("st-index-always-1",),
     when=_asks_for_calls,
+    upholds=Ground.CALLS,
 )
 def indexes_count_from_zero(stream: ChunkStream) -> Violations:
     """The indexes of a choice's tool calls are 0, 1, 2 … in the order in which the calls begin."""
@@ -81,6 +83,11 @@ def indexes_count_from_zero(stream: ChunkStream) -> Violations:
     breaks="Readers that open a call at its name drop the arguments before it, or refuse the stream.",
     answers=("st-id-null-first", "st-name-after-args", "st-named-no-id-name-repeat"),
     when=_asks_for_calls,
+    upholds=Ground.CALLS,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def the_first_fragment_says_whose_it_is(stream: ChunkStream) -> Violations:
     """The first fragment of each tool call has its id and its function's name."""
@@ -103,6 +110,11 @@ def the_first_fragment_says_whose_it_is(stream: ChunkStream) -> Violations:
     breaks="The SDK's stream helper makes the id `call_1call_1`; calls that share an index run into one.",
     answers=("st-id-repeated", "st-all-index-0"),
     when=_asks_for_calls,
+    upholds=Ground.CALLS,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def an_id_comes_once(stream: ChunkStream) -> Violations:
     """Later fragments of a tool call bring no id, neither the same one nor another call's."""
@@ -124,6 +136,11 @@ def an_id_comes_once(stream: ChunkStream) -> Violations:
         "os-accumulate-concat",
     ),
     when=_asks_for_calls,
+    upholds=Ground.CALLS,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def a_name_comes_once(stream: ChunkStream) -> Violations:
     """Later fragments of a tool call bring no function name."""
@@ -140,6 +157,10 @@ def a_name_comes_once(stream: ChunkStream) -> Violations:
     breaks="Readers that begin a call at every id, be it empty, split one call into many.",
     answers=("st-id-empty-continuation", "ds-tool-id-empty"),
     when=_asks_for_calls,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def later_fragments_name_nothing(stream: ChunkStream) -> Violations:
     """Later fragments of a tool call have no key `id` and no key `name`, not even an empty one."""
@@ -156,6 +177,7 @@ def later_fragments_name_nothing(stream: ChunkStream) -> Violations:
     breaks="LangChain and the SDK's stream helper split one call into several.",
     answers=("st-inconsistent-index-qwen", "ds-qwen3-index"),
     when=_asks_for_calls,
+    upholds=Ground.CHOICES,
 )
 def a_call_keeps_its_index(stream: ChunkStream) -> Violations:
     """One tool call has one index: its id does not come back at another."""
@@ -179,6 +201,11 @@ def a_call_keeps_its_index(stream: ChunkStream) -> Violations:
     breaks="The SDK's stream helper loses one of the two.",
     answers=("st-dup-index-entries", "os-dup-index"),
     when=_asks_for_calls,
+    upholds=Ground.CALLS,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def no_delta_has_an_index_twice(stream: ChunkStream) -> Violations:
     """No delta has two fragments with the same index."""

@@ -2,7 +2,7 @@
 
 from harness.evidence import NotJudgedError, Observation, shown
 from harness.evidence.chat import Answer
-from harness.rule import Violation, Violations, rule
+from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Scenario
 from harness.wire.exchange import Ending
 
@@ -28,6 +28,8 @@ def _brings_results(scenario: Scenario) -> bool:
         "st-index-in-nonstream",
     ),
     when=_brings_results,
+    upholds=Ground.ACCEPTED,
+    rests_on=(Ground.FORM,),
 )
 def the_servers_own_message_is_taken_back(observation: Observation) -> Violations:
     """The message with the tool calls is accepted as it came, or as the client keeps it."""

@@ -50,6 +50,8 @@ def trial(**changes: object) -> Trial:
         state="caught",
         silent=[],
         catches=[caught],
+        followed=[],
+        by_default="named",
         unjudged=[],
         broken=[],
         requests=6,
@@ -100,6 +102,7 @@ def test_the_figures_count_faults_and_legal_trials_at_one_level() -> None:
     assert made.mutations == (8, 9)
     assert answer(made) == (
         "2 of 3 faults caught, 1 of them at level spec and 1 by a recommendation alone; "
+        "3 named by a check without claims; a fault trips 0 other rules in the median and 1 at most; "
         "1 false alarms in 4 legal trials, 1 of which get a recommendation "
         "and 1 of which leave a rule unjudged; "
         "8 of 9 single mutations pointed at"
@@ -325,6 +328,7 @@ def test_the_command_proves_and_writes(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert (
         "1 of 1 faults caught, 1 of them at level spec and 0 by a recommendation alone; "
+        "1 named by a check without claims; a fault trips 0 other rules in the median and 0 at most; "
         "0 false alarms in 2 legal trials, 0 of which get a recommendation "
         "and 0 of which leave a rule unjudged."
     ) in " ".join(result.stdout.split())

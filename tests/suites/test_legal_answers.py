@@ -177,8 +177,11 @@ def test_every_client_that_has_custom_tools_tells_the_call(tmp_path: Path, name:
 
 def test_an_answer_that_nobody_can_read_is_still_a_finding(tmp_path: Path) -> None:
     line = {**asked(), "response": {**completion(content="Hi"), "choices": None}}
-    found = {(rule, client) for rule, client, _ in failing(judged(tmp_path, line))}
-    assert {("client.no-exception", client) for client in DEFAULT_CLIENTS} <= found
+    run = judged(tmp_path, line)
+    assert {("chat.choice-count", client) for client in DEFAULT_CLIENTS} <= {one[:2] for one in failing(run)}
+    assert {(one.client, one.cause) for one in run.verdicts if one.rule == "client.no-exception"} == {
+        (client, "chat.choice-count") for client in DEFAULT_CLIENTS
+    }
 
 
 @pytest.mark.parametrize(

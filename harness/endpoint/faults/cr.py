@@ -33,6 +33,12 @@ def _messages(body: Any, role: str = "") -> Iterator[Any]:
             yield message
 
 
+def _logprobs(body: Any) -> Iterator[Any]:
+    """Every token with its log probability."""
+    for choice in choices_of(body):
+        yield from (choice["logprobs"] or {}).get("content") or ()
+
+
 def _crash(message: str) -> Refusal:
     """HTTP 500 with an error object."""
     return Refusal(message, status=500, kind="internal_server_error")
@@ -358,7 +364,7 @@ def assistant_tail(body: Any) -> None:
     "cr-image-null-choices",
     on=plain_wire("chat"),
     shows=("image",),
-    caught_by=("params.image-answered",),
+    caught_by=("chat.choice-count",),
 )
 def image_null_choices(wire: Wire) -> Wire:
     """A picture gives HTTP 200 with choices null."""
@@ -535,7 +541,7 @@ def json_schema_crash(body: Any) -> None:
     "ds-thinking-nonstream",
     on=_CHAT,
     shows=("founding",),
-    caught_by=("params.both-modes-accepted", "http.success"),
+    caught_by=("params.both-modes-accepted",),
     also=("ds-modelscope-variant",),
 )
 def thinking_nonstream(body: Any) -> None:
@@ -551,7 +557,7 @@ def thinking_nonstream(body: Any) -> None:
     "ds-stream-only",
     on=_CHAT,
     shows=("founding",),
-    caught_by=("params.both-modes-accepted", "http.success"),
+    caught_by=("params.both-modes-accepted",),
 )
 def stream_only(body: Any) -> None:
     """Every plain request is refused."""
@@ -958,9 +964,8 @@ def top_logprobs_ignored(body: Any) -> None:
 )
 def logprobs_positive(body: Any) -> None:
     """Log probabilities are above 0."""
-    for choice in choices_of(body):
-        for token in choice["logprobs"]["content"]:
-            token["logprob"] = -token["logprob"]
+    for token in _logprobs(body):
+        token["logprob"] = -token["logprob"]
 
 
 @fault(
@@ -973,7 +978,8 @@ def logprobs_positive(body: Any) -> None:
 def logprobs_lost_token(body: Any) -> None:
     """The first token has no log probability."""
     for choice in choices_of(body):
-        del choice["logprobs"]["content"][0]
+        if choice["logprobs"]:
+            del choice["logprobs"]["content"][0]
 
 
 @fault(
@@ -1000,9 +1006,8 @@ def logprobs_unasked(body: Any) -> None:
 )
 def logprobs_bytes(body: Any) -> None:
     """The bytes of a token are another token's."""
-    for choice in choices_of(body):
-        for token in choice["logprobs"]["content"]:
-            token["bytes"] = [63]
+    for token in _logprobs(body):
+        token["bytes"] = [63]
 
 
 @fault(
@@ -1156,8 +1161,10 @@ def logprobs_late(chunks: list[Any]) -> None:
 def json_keys_sorted(body: Any) -> None:
     """The keys of a strict answer come in alphabetical order."""
     for choice in choices_of(body):
-        document = orjson.loads(choice["message"]["content"])
-        choice["message"]["content"] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+        text = choice["message"]["content"] or ""
+        if text.startswith("{"):
+            sorted_text = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode()
+            choice["message"]["content"] = sorted_text
 
 
 @fault(
@@ -1176,7 +1183,7 @@ def json_whole_ends_otherwise(body: Any) -> None:
 @fault(
     "ds-arrearage",
     on=_CHAT,
-    shows=("defaults",),
+    shows=("founding",),
     caught_by=("http.success",),
 )
 def arrearage(_: Any) -> None:
@@ -1187,7 +1194,7 @@ def arrearage(_: Any) -> None:
 @fault(
     "ds-content-filter-400",
     on=_CHAT,
-    shows=("defaults",),
+    shows=("founding",),
     caught_by=("http.success",),
 )
 def content_filter_400(_: Any) -> None:

@@ -210,7 +210,7 @@ def context_per_request(body: Any) -> None:
         raise Refusal("input is larger than the context size", kind="exceed_context_size_error")
 
 
-@fault("em-index-missing", on=_LIST, shows=_BATCH, caught_by=("embeddings.schema-must",))
+@fault("em-index-missing", on=_LIST, shows=_BATCH, caught_by=("embeddings.indexes",))
 def index_missing(body: Any) -> None:
     """Embeddings have no index."""
     for item in body["data"]:

@@ -47,7 +47,7 @@ def detail_nested(body: Any) -> Any:
     "er-error-array",
     on=errors,
     shows=_BAD,
-    caught_by=("errors.schema-must",),
+    caught_by=("http.json",),
     also=("os-error-body-list",),
 )
 def error_array(body: Any) -> Any:
@@ -424,7 +424,7 @@ def _page(status: int) -> bytes:
     ).encode()
 
 
-@fault("er-html", on=error_wire, shows=_BAD, caught_by=("http.json", "http.json-media-type"))
+@fault("er-html", on=error_wire, shows=_BAD, caught_by=("http.json",))
 def html_for_a_refusal(wire: Wire) -> Wire:
     """A refusal is an HTML page."""
     return with_header(with_body(wire, _page(wire.status)), "content-type", "text/html")

@@ -200,7 +200,7 @@ def no_list(seen: Asked) -> Asked:
     "mo-html",
     on=plain_wire("models"),
     shows=("models-list",),
-    caught_by=("http.json", "http.json-media-type"),
+    caught_by=("http.json",),
     source="gateways that serve their own page at every path",
 )
 def html(wire: Wire) -> Wire:

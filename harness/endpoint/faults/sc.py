@@ -139,7 +139,7 @@ def finish_in_content_chunk(chunks: list[Any]) -> None:
     "sc-finish-every-chunk",
     on=each("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.schema-must", "stream.finish-once", "stream.finish-last"),
+    caught_by=("stream.schema-must",),
 )
 def finish_empty_everywhere(chunk: Any) -> None:
     """Every chunk before the last has the finish reason ""."""
@@ -245,8 +245,9 @@ def text_lost(chunks: list[Any]) -> None:
 def text_twice(chunks: list[Any]) -> None:
     """A stretch of text comes twice, and only in the stream."""
     texts = _texts(chunks)
-    place = chunks.index(texts[5])
-    chunks[place + 1 : place + 1] = texts[2:6]
+    if len(texts) > 5:
+        place = chunks.index(texts[5])
+        chunks[place + 1 : place + 1] = texts[2:6]
 
 
 @fault(

@@ -4,7 +4,15 @@ from typing import Any
 
 import orjson
 
-from harness.endpoint.departure import calls_of, choices_of, each, events, fault, objects
+from harness.endpoint.departure import (
+    calls_of,
+    choices_of,
+    each,
+    events,
+    fault,
+    objects,
+    with_calls,
+)
 
 _CALL = ("tool-call",)
 _TWO_CALLS = ("tool-call-parallel",)
@@ -85,7 +93,7 @@ def id_empty_continuation(chunk: Any) -> None:
 
 @fault(
     "ds-tool-id-empty",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
     caught_by=("tools.fragment-bare", "tools.arguments-are-text"),
 )
@@ -165,7 +173,7 @@ def id_empty(body: Any) -> None:
         call["id"] = ""
 
 
-@fault("st-id-empty.stream", on=each("chat"), shows=_CALL, caught_by=("tools.id-given",))
+@fault("st-id-empty.stream", on=each("chat"), shows=_CALL, caught_by=("tools.fragment-first",))
 def id_empty_streamed(chunk: Any) -> None:
     """The id of a streamed call is ""."""
     for fragment in calls_of(chunk):
@@ -177,7 +185,7 @@ def id_empty_streamed(chunk: Any) -> None:
     "st-id-missing",
     on=_PLAIN,
     shows=_CALL,
-    caught_by=("tools.id-given", "chat.schema-must"),
+    caught_by=("tools.id-given",),
     source="OpenAI API reference, the chat completion object: tool_calls[].id",
 )
 def id_missing(body: Any) -> None:
@@ -235,7 +243,7 @@ def name_repeated(chunks: list[Any]) -> None:
 
 @fault(
     "st-name-after-args",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
     caught_by=("tools.fragment-first",),
 )
@@ -274,7 +282,7 @@ def name_unknown(body: Any) -> None:
 
 @fault(
     "st-args-null",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
     caught_by=("tools.arguments-are-text",),
 )
@@ -287,7 +295,7 @@ def arguments_null(chunks: list[Any]) -> None:
     "st-args-object",
     on=_PLAIN,
     shows=_CALL,
-    caught_by=("tools.arguments-are-text", "chat.schema-must"),
+    caught_by=("tools.arguments-are-text",),
     because=_NO_CALL,
 )
 def arguments_object(body: Any) -> None:
@@ -298,9 +306,9 @@ def arguments_object(body: Any) -> None:
 
 @fault(
     "st-args-object.stream",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
-    caught_by=("tools.arguments-are-text", "stream.schema-must"),
+    caught_by=("tools.arguments-are-text",),
     because=_NO_CALL,
 )
 def arguments_object_streamed(chunks: list[Any]) -> None:
@@ -365,7 +373,7 @@ def arguments_double_encoded(body: Any) -> None:
 
 @fault(
     "st-args-lost-fragment",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
     caught_by=("tools.arguments-parse",),
     source="vercel/ai#15879",
@@ -405,7 +413,7 @@ def inconsistent_index(chunks: list[Any]) -> None:
 
 @fault(
     "st-inconsistent-index-qwen.with-id",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
     caught_by=("tools.fragment-one-index",),
     because=_NO_CALL,
@@ -426,7 +434,7 @@ def index_in_message(body: Any) -> None:
 
 @fault(
     "st-dup-index-entries",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=("tool-call", "tool-call-helper"),
     caught_by=("tools.fragment-once-in-chunk",),
     also=("os-dup-index",),
@@ -442,7 +450,10 @@ def two_fragments_of_one_index(chunks: list[Any]) -> None:
     "st-named-no-id-name-repeat",
     on=events("chat"),
     shows=("tool-call-named",),
-    caught_by=("tools.fragment-first", "tools.fragment-name-once", "tools.arguments-parse"),
+    caught_by=(
+        "tools.fragment-first",
+        "tools.fragment-name-once",
+    ),
     because=_NO_CALL,
 )
 def named_free_text(chunks: list[Any]) -> None:
@@ -507,7 +518,7 @@ def finish_without_call(body: Any) -> None:
 
 @fault(
     "st-function-call",
-    on=_PLAIN,
+    on=with_calls(_PLAIN),
     shows=_CALL,
     caught_by=("tools.no-function-call",),
     source="OpenAI API reference: function_call is deprecated and answers functions alone",
@@ -522,7 +533,7 @@ def function_call(body: Any) -> None:
 
 @fault(
     "st-call-as-text",
-    on=_PLAIN,
+    on=with_calls(_PLAIN),
     shows=_CALL,
     caught_by=("chat.no-control-tokens",),
     also=("cn-control-token-leak",),
@@ -552,7 +563,7 @@ def arguments_garbled(body: Any) -> None:
 
 @fault(
     "st-first-fragment-lost",
-    on=events("chat"),
+    on=with_calls(events("chat")),
     shows=_CALL,
     caught_by=("stream.call-started",),
     also=("st-id-null-first",),
