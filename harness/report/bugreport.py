@@ -15,6 +15,7 @@ from harness.report.findings import (
     rates_of,
     shown_cell,
     target_line,
+    who_else_breaks,
 )
 from harness.report.markdown import code, fenced, prose
 from harness.report.replay_test import replay_test
@@ -76,11 +77,12 @@ def _blocks(run: Run, exchanges: Exchanges, finding: Finding) -> Iterator[str]:
         f"Asked several times: {code(rate, _TEXT_CHARS)}.\n" for rate in rates_of(run, rule.id)[:_KINDS]
     )
     yield "### Who breaks\n"
-    if rule.breaks:
-        yield f"{prose(rule.breaks)}\n"
-    told = [f"- {code(effect.sentence, _TEXT_CHARS)}" for effect in client_effects(run, finding)]
+    effects = client_effects(run, finding)
+    told = [f"- {code(effect.sentence, _TEXT_CHARS)}" for effect in effects]
     if told:
         yield "What each client made of these answers:\n\n" + "\n".join(told) + "\n"
+    if breaks := who_else_breaks(rule, effects):
+        yield f"{'Others: ' if told else ''}{prose(breaks)}\n"
     yield "### How to repeat it\n"
     yield "The line above repeats the request, with the key in `LIKEWISE_KEY`."
     test = replay_test(example, exchanges)

@@ -37,6 +37,9 @@ _CELLS_OF_A_PARAMETER = 3
 _JUDGED = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.CONSEQUENCE, Outcome.WAIVED})
 IN_FINDINGS = frozenset({Outcome.FAIL, Outcome.CONSEQUENCE})
 """The outcomes that findings tell of."""
+_NO_EXCEPTION = "client.no-exception"
+_SPOKEN_OF = (("httpx", "httpx"), ("openai", "SDK"), ("langchain-openai", "LangChain"))
+"""The clients by the names of their libraries, and by what rules call them."""
 _UNKNOWN_RULE = "A rule that this version does not know."
 
 
@@ -267,8 +270,11 @@ def effects_at(
 ) -> tuple[ClientEffect, ...]:
     """As `client_effects`, for many findings of one run."""
     places = dict.fromkeys((verdict.scenario, mode) for verdict in finding.failed for mode in _modes(verdict))
+    raised = _raised_by_something_else(run, finding.rule.id)
     worst: dict[str, RequestSummary] = {}
     for request in (request for place in places for request in requests.get(place, ())):
+        if request.effect == "raises" and (request.scenario, request.client, request.mode) in raised:
+            continue
         known = worst.get(request.client)
         if known is None or _rank(request) < _rank(known):
             worst[request.client] = request
@@ -281,6 +287,28 @@ def effects_at(
         )
         for client in sorted(worst, key=lambda client: order.get(client, len(order)))
     )
+
+
+def _raised_by_something_else(run: Run, rule: str) -> set[Cell]:
+    """Where a client raises by design, or because of another rule than this one."""
+    return {
+        (one.scenario, one.client, one.mode)
+        for one in run.exceptions
+        if one.rule == _NO_EXCEPTION
+        and (
+            one.outcome is Outcome.INCONCLUSIVE or (one.outcome is Outcome.CONSEQUENCE and one.cause != rule)
+        )
+    }
+
+
+def who_else_breaks(rule: RuleText, effects: Iterable[ClientEffect]) -> str:
+    """What the rule says of who breaks, without what is said of clients that were seen unaffected."""
+    unharmed = [one.client for one in effects if one.effect in {"unaffected", "differs"}]
+    words = [word for name, word in _SPOKEN_OF if any(client.startswith(f"{name} ") for client in unharmed)]
+    clauses = re.split(r"(?<=[.;]) ", rule.breaks)
+    kept = [clause for clause in clauses if not any(word in clause for word in words)]
+    text = " ".join(kept).rstrip(";")
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _modes(verdict: Verdict) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ class FindingView:
     finding: Finding
     evidence: tuple[Evidence, ...]
     effects: tuple[ClientEffect, ...]
+    breaks: str
     rates: tuple[str, ...]
     test: str
 
@@ -168,10 +169,12 @@ def _page(run: Run, exchanges: Exchanges, told: _Told, detail: Detail) -> str:
 def _finding_view(
     run: Run, finding: Finding, told: _Told, exchanges: Exchanges, detail: Detail
 ) -> FindingView:
+    effects = findings.effects_at(run, finding, told.asked)
     return FindingView(
         finding,
         tuple(_evidence(kind, exchanges, told.curls, detail) for kind in finding.kinds[: detail.kinds]),
-        findings.effects_at(run, finding, told.asked),
+        effects,
+        findings.who_else_breaks(finding.rule, effects),
         findings.rates_of(run, finding.rule.id),
         replay_test(finding.example, exchanges),
     )

@@ -32,6 +32,7 @@ from harness.report.findings import (
     use_clients,
     use_reasons,
     use_rows,
+    who_else_breaks,
 )
 from harness.report.text import command, one_line, plural
 from harness.run import RequestSummary, Run
@@ -120,11 +121,12 @@ def _finding(
         f"fails in {len(finding.failed):,} of {plural(finding.judged, 'cell')}",
         "",
     ]
-    if rule.breaks:
-        lines.append(f"- who breaks: {prose(rule.breaks)}")
     lines.append(f"- cells: {code(cells(finding.failed, _CELLS), _TEXT_CHARS)}")
     lines += [f"- rate: {code(rate, _TEXT_CHARS)}" for rate in rates_of(run, rule.id)[:_KINDS]]
-    lines += [f"- client {code(effect.sentence, _TEXT_CHARS)}" for effect in effects_at(run, finding, asked)]
+    effects = effects_at(run, finding, asked)
+    lines += [f"- client {code(effect.sentence, _TEXT_CHARS)}" for effect in effects]
+    if breaks := who_else_breaks(rule, effects):
+        lines.append(f"- who {'else ' if effects else ''}breaks: {prose(breaks)}")
     if finding.followed_by:
         lines.append(f"- follows from it: {code(followers(finding, _CELLS), _TEXT_CHARS)}")
     for kind in finding.kinds[:_KINDS]:

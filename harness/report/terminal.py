@@ -29,6 +29,7 @@ from harness.report.findings import (
     use_clients,
     use_reasons,
     use_rows,
+    who_else_breaks,
 )
 from harness.report.text import command, one_line, plural
 from harness.run import Run
@@ -121,12 +122,13 @@ def _finding(finding: Finding, run: Run) -> Table:
             grid.add_row(label, Text(one_line(text, _TEXT_CHARS), style))
 
     add("rule", f"{rule.id} ({rule.level}), in {len(finding.failed):,} of {plural(finding.judged, 'cell')}")
-    add("who breaks", rule.breaks)
     add("cells", cells(finding.failed, _CELLS))
     for rate in rates_of(run, rule.id)[:_KINDS]:
         add("rate", rate)
-    for at, effect in enumerate(client_effects(run, finding)):
+    effects = client_effects(run, finding)
+    for at, effect in enumerate(effects):
         add("" if at else "clients", effect.sentence)
+    add("who else" if effects else "who breaks", who_else_breaks(rule, effects))
     if finding.followed_by:
         add("follows", followers(finding, _FOLLOWERS))
     for kind in finding.kinds[:_KINDS]:

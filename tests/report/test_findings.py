@@ -8,8 +8,8 @@ from harness.report import findings
 from harness.rule import Violation
 from harness.run import Tokens
 from harness.uses import UseCell, UseState
-from harness.verdict import Outcome
-from tests.report.runs import CONFORMING, FAILING, INTERRUPTED, run, verdict
+from harness.verdict import Outcome, Verdict
+from tests.report.runs import CLIENTS, CONFORMING, FAILING, INTERRUPTED, run, verdict
 
 NULL = Violation("null", "a string", "/choices/0/id")
 
@@ -132,3 +132,55 @@ def test_the_cost_names_only_the_tokens_that_were_said() -> None:
     assert findings.cost_sentence(replace(both, tokens=Tokens(None, None))) == (
         "6 requests, no usage said, 12 s"
     )
+
+
+def _raising(client: str, outcome: Outcome, cause: str = "") -> Verdict:
+    told = verdict("client.no-exception", outcome, level="must", cell=("founding", client, "stream"))
+    return replace(told, cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("other", "effect"),
+    [
+        (_raising("openai", Outcome.FAIL), "raises"),
+        (_raising("openai", Outcome.CONSEQUENCE, "made.event"), "raises"),
+        (_raising("openai", Outcome.CONSEQUENCE, "made.other"), None),
+        (_raising("openai", Outcome.INCONCLUSIVE), None),
+    ],
+)
+def test_an_exception_is_told_under_the_finding_that_it_follows_from(other: Verdict, effect: str) -> None:
+    failing = verdict("made.event", Outcome.FAIL, cell=("founding", "openai", "stream"))
+    made = run([failing, other])
+    requests = [
+        replace(one, effect="raises" if one.client == "openai" else one.effect) for one in made.requests
+    ]
+    made = replace(made, requests=requests)
+    found = next(one for one in findings.findings(made) if one.rule.id == "made.event")
+    told = {one.client: one.effect for one in findings.client_effects(made, found)}
+    assert told.get("openai 1.0") == effect
+    assert told["raw 1.0"] == "unaffected"
+
+
+def test_a_finding_does_not_say_breaks_of_a_client_that_was_seen_unaffected() -> None:
+    text = findings.RuleText(
+        "made.up", "must", "made", "", "The SDK raises; LangChain loses a chunk. Agents stop.", ""
+    )
+    unharmed = [
+        findings.ClientEffect("openai 3.54.0", "unaffected", ""),
+        findings.ClientEffect("httpx 0.28", "raises", ""),
+    ]
+    assert findings.who_else_breaks(text, unharmed) == "LangChain loses a chunk. Agents stop."
+    assert findings.who_else_breaks(text, []) == text.breaks
+
+
+def test_what_follows_from_a_finding_stands_under_it() -> None:
+    failing = verdict("made.event", Outcome.FAIL)
+    follows = [
+        replace(
+            verdict("made.next", Outcome.CONSEQUENCE, cell=("founding", client, "plain")), cause="made.event"
+        )
+        for client in CLIENTS
+    ]
+    (found,) = findings.findings(run([failing, *follows]))
+    assert found.followed_by == (("made.next", 3),)
+    assert findings.followers(found, 5) == "made.next (3)"
