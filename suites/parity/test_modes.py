@@ -26,6 +26,14 @@ def _raise_if_withheld_once(pair: Pair) -> None:
         raise NotJudgedError("the model refused, or a filter ended the answer, in one mode alone")
 
 
+def _raise_if_free_to_call(pair: Pair) -> None:
+    """Raise NotJudgedError where a model that may call a tool or not did so in one mode alone."""
+    is_free = pair.plain.observation.asked.get("tool_choice") in (None, "auto")
+    plain, streamed = ({*_kinds(answer)} for answer in (pair.plain, pair.streamed))
+    if is_free and plain != streamed and plain | streamed == {"text", "tool calls"}:
+        raise NotJudgedError("the model was free to call a tool, and did so in one mode alone")
+
+
 @rule(
     "parity.kind",
     level="spec",
@@ -36,6 +44,7 @@ def both_modes_answer_in_kind(pair: Pair) -> Violations:
     """The streamed answer is of the plain one's kind: text, tool calls."""
     plain, streamed = _kinds(pair.plain), _kinds(pair.streamed)
     _raise_if_withheld_once(pair)
+    _raise_if_free_to_call(pair)
     if plain != streamed and len(plain) == len(streamed) and (pair.plain.is_cut or pair.streamed.is_cut):
         raise NotJudgedError("the cap cut one answer before it had said what the other says")
     if plain != streamed:
@@ -51,6 +60,7 @@ def both_modes_answer_in_kind(pair: Pair) -> Violations:
 def both_modes_finish_alike(pair: Pair) -> Violations:
     """The streamed answer has the plain one's finish reasons."""
     _raise_if_withheld_once(pair)
+    _raise_if_free_to_call(pair)
     plain = [choice.finish_reason for choice in pair.plain.choices]
     streamed = [choice.finish_reason for choice in pair.streamed.choices]
     is_cut_once = "length" in {*plain, *streamed} and {*plain, *streamed} <= {"stop", "length", "tool_calls"}

@@ -507,6 +507,11 @@ def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
         )
         if plain != streamed
     ]
+    kinds = {*_kinds(pair.plain)} ^ {*_kinds(pair.streamed)}
+    if _is_free_to_call(pair) and kinds and kinds <= {"message", *_CALLS}:
+        differences = [each for each in differences if each[0] != "output"]
+        if not differences:
+            raise NotJudgedError("the model was free to call a tool, and did so in one mode alone")
     is_told_apart = (pair.plain.is_cut or pair.streamed.is_cut) and _said(pair.plain) != _said(pair.streamed)
     if is_told_apart and differences and all(name != "model" for name, _, _ in differences):
         raise NotJudgedError("the cap cut one answer before it had said what the other says")
@@ -515,6 +520,14 @@ def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
             yield Violation(
                 f"{shown(streamed)} streamed", f"{shown(plain)}, as plain", f"/{name}", pair.streamed.event
             )
+
+
+_CALLS = ("function_call", "custom_tool_call")
+
+
+def _is_free_to_call(pair: ResponsePair) -> bool:
+    asked = pair.plain.observation.asked
+    return bool(asked.get("tools")) and asked.get("tool_choice") in (None, "auto")
 
 
 def _said(answer: ResponseAnswer) -> object:

@@ -119,7 +119,7 @@ def test_a_cap_holds_that_thoughts_use_up(lies: Lies, rule: str, scenario: str, 
         ("params.tool-choice-honoured", "tool-call-named", said(_CANNED, "stop", tokens=9)),
         ("params.stop-finish-reason", "stop-list", said("1 2 3 4 5 6 7 8", "length", tokens=8)),
         ("chat.cut-is-called-length", "capped", said("1 2 3 4 5 6", "stop", tokens=12)),
-        ("parity.kind", "tool-call", said(_CANNED, "stop", tokens=9)),
+        ("parity.kind", "tool-call-named", said(_CANNED, "stop", tokens=9)),
     ],
 )
 def test_what_no_cut_explains_is_caught(lies: Lies, rule: str, scenario: str, change: Change) -> None:
@@ -134,6 +134,8 @@ def test_what_no_cut_explains_is_caught(lies: Lies, rule: str, scenario: str, ch
         ("params.max-tokens-honoured", "capped", said(_CANNED, "stop", tokens=9)),
         ("params.n-choices-whole", "two-choices", said("", "length", tokens=16, reasoning=None)),
         ("chat.cut-is-called-length", "capped", said(_CANNED, "stop", tokens=12)),
+        ("parity.kind", "tool-call", said(_CANNED, "stop", tokens=9)),
+        ("parity.finish-reason", "tool-call", said(_CANNED, "stop", tokens=9)),
     ],
 )
 def test_what_may_have_ended_by_itself_is_undecided(
