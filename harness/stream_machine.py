@@ -12,9 +12,10 @@ streams of OpenAI.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
-from harness.evidence import Object, objects, parsed, shown
+from harness.evidence import STREAMS_KEPT, Object, objects, parsed, shown
 from harness.evidence.chat import DONE, ChunkStream
 from harness.evidence.responses import TERMINAL, ResponseEvent, ResponseStream
 from harness.rule import Violation, Violations
@@ -345,7 +346,13 @@ _OUTPUTS = (
 
 def chat_violations(stream: ChunkStream, defect: ChatDefect) -> Violations:
     """Where a chat stream shows a defect."""
-    return _violations(walk(CHAT, chat_signals(stream)), defect)
+    return _violations(_chat_walked(stream), defect)
+
+
+@lru_cache(STREAMS_KEPT)
+def _chat_walked(stream: ChunkStream) -> tuple[Found, ...]:
+    """Every defect of a stream: it is walked once for all the rules that ask."""
+    return tuple(walk(CHAT, chat_signals(stream)))
 
 
 def chat_signals(stream: ChunkStream) -> Iterator[Heard]:
@@ -683,7 +690,12 @@ _TEXT_STAGES: Mapping[str, tuple[TextSignal, ...]] = {
 
 def response_violations(stream: ResponseStream, defect: ResponseDefect) -> Violations:
     """Where a Responses stream shows a defect."""
-    return _violations(walk(RESPONSES, response_signals(stream)), defect)
+    return _violations(_response_walked(stream), defect)
+
+
+@lru_cache(STREAMS_KEPT)
+def _response_walked(stream: ResponseStream) -> tuple[Found, ...]:
+    return tuple(walk(RESPONSES, response_signals(stream)))
 
 
 def response_signals(stream: ResponseStream) -> Iterator[Heard]:

@@ -29,6 +29,10 @@ STREAM: Cells = ((Mode.STREAM,),)
 BOTH: Cells = ((Mode.PLAIN, Mode.STREAM),)
 
 
+STREAMS_KEPT = 1024
+"""More than the streams of a run, each of which is read once: each rule goes over all of them."""
+
+
 class NotJudgedError(Exception):
     """The answer is not of the kind that a rule reads; the message says what it is instead."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar, Self
 
 from harness.clients.reply import ToolCall
@@ -11,6 +11,7 @@ from harness.evidence import (
     EACH_MODE,
     PLAIN,
     STREAM,
+    STREAMS_KEPT,
     Cells,
     NotJudgedError,
     Object,
@@ -141,7 +142,7 @@ class StreamedChoice:
         return self.finishes[0].finish_reason if self.finishes else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChunkStream:
     """A streamed chat answer: HTTP 2xx with at least one server-sent event."""
 
@@ -157,6 +158,7 @@ class ChunkStream:
         return Completion.applies(scenario)
 
     @classmethod
+    @lru_cache(STREAMS_KEPT)
     def of(cls, observation: Observation) -> Self:
         """The stream of an observation."""
         status = observation.response.status

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar, Self
 
 from harness.clients.reply import Reply, ToolCall
@@ -11,6 +11,7 @@ from harness.evidence import (
     EACH_MODE,
     PLAIN,
     STREAM,
+    STREAMS_KEPT,
     Cells,
     NotJudgedError,
     Object,
@@ -92,7 +93,7 @@ class ResponseEvent:
         return f"{self.item_place}, {self.body.get('content_index')!r}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ResponseStream:
     """A streamed answer: HTTP 2xx with at least one server-sent event."""
 
@@ -108,6 +109,7 @@ class ResponseStream:
         return ResponseObject.applies(scenario)
 
     @classmethod
+    @lru_cache(STREAMS_KEPT)
     def of(cls, observation: Observation) -> Self:
         """The stream of an observation."""
         status = observation.response.status

@@ -68,7 +68,7 @@ class SseEvent:
 
     def values(self, field: str) -> tuple[str, ...]:
         """Every value that the event gives for a field, in order."""
-        return tuple(line.value for line in self.lines if not line.is_comment and line.field == field)
+        return tuple(line.value for line in self.lines if line.field == field and not line.is_comment)
 
     @property
     def data(self) -> str | None:
