@@ -10,6 +10,7 @@ import pytest
 
 from harness import run
 from harness.check import Check, Settings, check, narrowed, plan_for
+from harness.evidence import Observation
 from harness.plan import Budget
 from harness.report.findings import answer
 from harness.run import Run
@@ -432,3 +433,29 @@ def test_what_the_modes_leave_out_is_said(
         tmp_path, hands_on, settings=replace(RAW, modes=modes), uses=("chat", "stream", "tools")
     )
     assert [(cell.state, cell.reason) for cell in made.uses if cell.use == use] == [("not asked", reason)]
+
+
+def test_what_an_interruption_left_unasked_works_in_part(tmp_path: Path) -> None:
+    with standing_before(hands_on) as base_url:
+        target = ad_hoc(base_url, MODEL, "FRONT_KEY")
+        seen: list[Observation] = []
+
+        def leave_after_the_quick_start(one: Observation) -> None:
+            seen.append(one)
+            if len(seen) == _FEW_CALLS:
+                raise KeyboardInterrupt
+
+        with check(target, RAW, {"FRONT_KEY": KEY}) as checking:
+            with pytest.raises(KeyboardInterrupt):
+                checking.observe(tmp_path, leave_after_the_quick_start)
+            made = checking.judged()
+    states = {cell.use: cell for cell in made.uses}
+    assert states["chat"].state == "works in part"
+    assert "interrupted" in states["chat"].reason
+    assert made.exit_code == 0
+    assert "interrupted" in answer(made)
+    assert answer(made).startswith("(partial: ")
+    assert states["legacy completions"].state == "not asked"
+
+
+_FEW_CALLS = 8
