@@ -8,20 +8,24 @@ import itertools
 import logging
 import os
 import sys
+import threading
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from locust import User, constant, events, task
 
 from harness.connecting import connection_to
 from harness.errors import LikewiseError, UsageError
+from harness.fit import CapName
 from harness.load.clients import LoadClient, clients
 from harness.load.engine import fire
 from harness.load.job import NS
 from harness.load.metrics import Tally, figures
+from harness.load.probe import spelled_cap
 from harness.load.received import Due
-from harness.load.workload import load_workload
+from harness.load.workload import Workload, load_workload
 from harness.scenario import Mode
 from harness.target import Target, ad_hoc, key_of
 
@@ -44,8 +48,8 @@ class ChatUser(User):
         target = _target(self.host, options)
         endpoint = connection_to(target, os.environ)
         self.client = clients()[self.client_name](endpoint)()
-        self.workload = load_workload(options.workload)
         self.mode = Mode(options.mode)
+        self.workload = _as_wanted(load_workload(options.workload), self.client_name, self.client, self.mode)
         # before the first request of all, whose times count from it
         self.tally = _tallies.setdefault(
             self.client_name, Tally(self.client_name, self.mode.value, time.monotonic_ns(), 0, _ENDLESS_S)
@@ -63,6 +67,18 @@ class ChatUser(User):
         record = self.client.perform(Due(ordinal, request), self.mode).answered().record
         self.tally.add([record])
         fire(self.environment, record, self.workload.operation)
+
+
+def _as_wanted(workload: Workload, client_name: str, client: LoadClient, mode: Mode) -> Workload:
+    """The workload with its cap spelled as the endpoint takes it; the first user of a client finds out."""
+    with _caps_lock:
+        if client_name not in _caps:
+            _caps[client_name] = spelled_cap(workload, client, mode)
+    return replace(workload, output_cap=_caps[client_name])
+
+
+_caps: dict[str, CapName] = {}
+_caps_lock = threading.Lock()
 
 
 def _target(host: str | None, options: Any) -> Target:

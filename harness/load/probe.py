@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -16,6 +16,8 @@ from harness.load.job import Job
 from harness.load.judging import observation
 from harness.load.received import Due
 from harness.load.record import Answered, Outcome, RequestRecord
+from harness.load.workload import LoadRequest, Workload
+from harness.scenario import Mode
 from harness.target import Target
 
 _PROBE_ORDINAL = -1
@@ -66,7 +68,7 @@ def probe(job: Job, target: Target, endpoint: Endpoint) -> Probed:
     """
     client = clients()[job.client](replace(endpoint, limits=job.limits))()
     try:
-        tried = _tried(job, client)
+        tried = _tried(_tries_of(job, client), job.output_cap)
     finally:
         client.close()
     answered, record = tried.answered, tried.answered.record
@@ -110,20 +112,39 @@ class _Try:
         return other_cap(self.output_cap, self.seen) if has_cap and self.is_refused else None
 
 
-def _tried(job: Job, client: LoadClient) -> _Try:
+def spelled_cap(workload: Workload, client: LoadClient, mode: Mode) -> CapName:
+    """How the endpoint wants the cap of this workload's answers spelled; asked of it, by a few requests."""
+
+    def ask(cap: CapName) -> _Try:
+        request = replace(workload, output_cap=cap).request(f"probe-{os.getpid()}", 0, 0)
+        return _try(cap, request, client, mode)
+
+    return _tried(ask, workload.output_cap).output_cap
+
+
+def _tries_of(job: Job, client: LoadClient) -> Callable[[CapName], _Try]:
+    output_tokens = job.trace[0][2] if job.trace else None
+    run_id = f"{job.run_id}-probe-{os.getpid()}"
+
+    def ask(cap: CapName) -> _Try:
+        workload = replace(job, output_cap=cap).workload
+        request = workload.request(run_id, job.seed, 0, output_tokens=output_tokens)
+        return _try(cap, request, client, job.mode)
+
+    return ask
+
+
+def _tried(ask: Callable[[CapName], _Try], cap: CapName) -> _Try:
     """The first try that is not refused; where all are, the spelling is not why, and the first says why."""
-    first = tried = _try(job, client)
-    while (cap := tried.other_cap) is not None:
-        tried = _try(replace(job, output_cap=cap), client)
+    first = tried = ask(cap)
+    while (other := tried.other_cap) is not None:
+        tried = ask(other)
     return first if tried.is_refused else tried
 
 
-def _try(job: Job, client: LoadClient) -> _Try:
-    output_tokens = job.trace[0][2] if job.trace else None
-    run_id = f"{job.run_id}-probe-{os.getpid()}"
-    request = job.workload.request(run_id, job.seed, 0, output_tokens=output_tokens)
-    answered = client.perform(Due(_PROBE_ORDINAL, request), job.mode).answered()
-    return _Try(job.output_cap, answered, observation(answered, request))
+def _try(cap: CapName, request: LoadRequest, client: LoadClient, mode: Mode) -> _Try:
+    answered = client.perform(Due(_PROBE_ORDINAL, request), mode).answered()
+    return _Try(cap, answered, observation(answered, request))
 
 
 def _what(record: RequestRecord) -> str:

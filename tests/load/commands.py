@@ -13,6 +13,7 @@ from harness.load.record import RequestRecord
 from harness.load.record_log import read
 
 ROOT = Path(__file__).parents[2]
+LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless")
 SHORT = ("--warm-up", "0", "--cool-down", "0", "--format", "markdown", "--quiet")
 _COMMAND = (sys.executable, "-c", "from harness.cli import main; main()")
 

@@ -19,7 +19,7 @@ from harness.scenario import Mode
 from tests.checking import fronts
 from tests.checking.fronts import Asked, Front, Said, standing_before
 from tests.load import runs
-from tests.load.commands import expected, load, records_of, told
+from tests.load.commands import LOCUST, ended, expected, load, records_of, start, told
 
 _NOTE = "The endpoint refuses max_tokens: every request has max_completion_tokens in its place."
 _UNCAPPED = "The endpoint refuses max_tokens and max_completion_tokens: no request has a cap"
@@ -49,6 +49,19 @@ def _noting(front: Front) -> Iterator[tuple[str, list[Asked]]]:
 
 def _caps(bodies: list[Asked]) -> list[list[str]]:
     return [[name for name in _CAPS if name in body] for body in bodies]
+
+
+def test_plain_locust_asks_with_the_cap_that_the_endpoint_takes(tmp_path: Path) -> None:
+    with _noting(fronts.refuses_max_tokens) as (base_url, bodies):
+        options = ("--users", "2", "--run-time", "2", "--host", base_url, "--model", fronts.MODEL, "RawUser")
+        code, _, err = ended(
+            start(*options, "--api-key-env", "LIKEWISE_FRONT_KEY", cwd=tmp_path, command=LOCUST)
+        )
+    assert code == 0, err
+    first, *others = _caps(bodies)
+    assert first == ["max_tokens"]
+    assert len(others) > 1
+    assert all(caps == ["max_completion_tokens"] for caps in others)
 
 
 def _refuses_every_cap(method: str, path: str, asked: Asked) -> Said:

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,7 @@ import pytest
 
 from harness.endpoint import server as reference
 from harness.endpoint.fast import FastSettings, running
-from tests.load.commands import ROOT, ended, start, wait_for
-
-_LOCUST = (sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless")
+from tests.load.commands import LOCUST, ended, start, wait_for
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def fast() -> Iterator[str]:
     ],
 )
 def test_bad_input_is_one_clear_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    code, _, err = ended(start(*arguments, cwd=tmp_path, command=_LOCUST))
+    code, _, err = ended(start(*arguments, cwd=tmp_path, command=LOCUST))
     assert code == 2
     assert said in err
     assert "Traceback" not in err
@@ -40,7 +37,7 @@ def test_first_tokens_show_under_clear_names(fast: str, tmp_path: Path) -> None:
     options = ("--users", "1", "--run-time", "100", "--host", fast, "--model", "standin-fast", "RawUser")
     told = tmp_path / "told"
     with told.open("w") as err:
-        locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
+        locust = start(*options, cwd=tmp_path, command=LOCUST, stderr=err)
         wait_for(lambda: re.search(r"raw +chat TTFT +[1-9]", told.read_text()))
         locust.send_signal(signal.SIGTERM)
         _, out, _ = ended(locust)
@@ -53,7 +50,7 @@ def test_a_single_request_has_its_figures(tmp_path: Path) -> None:
     with running(FastSettings(tokens=2, first_token_ms=4_000)) as base_url, told.open("w") as err:
         target = ("--host", base_url, "--model", "standin-fast")
         options = ("--users", "1", "--run-time", "100", *target, "OpenAIUser")
-        locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
+        locust = start(*options, cwd=tmp_path, command=LOCUST, stderr=err)
         wait_for(lambda: re.search(r"openai +chat TTFT +[1-9]", told.read_text()))
         locust.send_signal(signal.SIGTERM)
         _, out, _ = ended(locust)
@@ -67,7 +64,7 @@ def test_a_key_that_is_refused_is_told_with_what_to_do(tmp_path: Path) -> None:
     told = tmp_path / "told"
     with reference.running() as address, told.open("w") as err:
         options = ("--users", "1", "--run-time", "100", "--host", address.base_url, "--model", "m", "RawUser")
-        locust = start(*options, cwd=tmp_path, command=_LOCUST, stderr=err)
+        locust = start(*options, cwd=tmp_path, command=LOCUST, stderr=err)
         wait_for(lambda: re.search(r"raw +chat total +[1-9]\d* +[1-9]\d*\(100", told.read_text()))
         locust.send_signal(signal.SIGTERM)
         _, out, _ = ended(locust)
