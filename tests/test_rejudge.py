@@ -146,7 +146,7 @@ def test_a_users_own_lines_are_judged_through_each_client(tmp_path: Path) -> Non
 
 def test_a_users_own_stream_is_the_text_of_its_events(tmp_path: Path) -> None:
     line = {"request": {**QUESTION, "stream": True}, "response": "data: {}\n\n"}
-    assert ("stream.ends-with-done", "raw") in _failing(_jsonl(tmp_path / "s.jsonl", line))
+    assert ("stream.has-chunks", "raw") in _failing(_jsonl(tmp_path / "s.jsonl", line))
 
 
 def test_rules_about_whole_runs_see_each_exchange_once(tmp_path: Path) -> None:
