@@ -204,7 +204,7 @@ def utf8_broken(body: bytes) -> bytes:
     "sf-u2028",
     on=stream_bytes("chat"),
     shows=_FOUNDING,
-    caught_by=("stream.json-payloads", "stream.known-fields"),
+    caught_by=("stream.json-payloads",),
     because=_NO_ANSWER,
 )
 def line_feed_in_payload(body: bytes) -> bytes:
@@ -785,3 +785,17 @@ def array_of_chunks(answer: Answer) -> Answer:
         pieces=(Piece(Kind.JSON, chunks),),
         is_stream=False,
     )
+
+
+@fault(
+    "sf-comment-in-line",
+    on=stream_bytes("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.json-payloads", "stream.known-fields"),
+    source="open-software-network/os-clovy#659",
+    because=_NO_ANSWER,
+)
+def comment_in_line(body: bytes) -> bytes:
+    """A keep-alive with its blank line stands in the middle of a data line."""
+    at = _middle(body) + len(b'data: {"id"')
+    return body[:at] + b": keep-alive\n\n" + body[at:]
