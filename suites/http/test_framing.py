@@ -63,8 +63,6 @@ def no_length_is_longer_than_its_body(observation: Observation) -> Violations:
 def nothing_comes_after_the_end(observation: Observation) -> Violations:
     """Nothing comes after the end that an answer's Content-Length, or its last chunk, says."""
     response = observation.response
-    if observation.exchange.ended is not Ending.COMPLETE:
-        raise NotJudgedError("the answer was not read to its end")
     if response.surplus:
         length = response.header("content-length")
         end = "its last chunk" if length is None else f"the {length} bytes of its content-length"

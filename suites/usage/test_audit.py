@@ -177,11 +177,11 @@ def _counted(usage: Object, name: str) -> int:
 def a_second_choice_costs_completion_tokens(run: WholeRun) -> Violations:
     """Two choices cost more completion tokens than one that says the same."""
     once, twice = run.answer("with-usage"), run.answer("usage-n")
-    said = {choice.text for choice in (*once.choices, *twice.choices)}
+    texts = [choice.text or "" for choice in (*once.choices, *twice.choices)]
     alone, both = (count(answer, "completion_tokens") for answer in (once, twice))
-    if len(said) > 1 or len(twice.choices) <= len(once.choices):
+    if len(set(texts)) != 1 or not texts[0] or len(twice.choices) <= len(once.choices):
         raise NotJudgedError("the choices do not say the same")
-    if alone > max(len(text.encode()) for text in said if text):
+    if alone > len(texts[0].encode()):
         raise NotJudgedError("the model may have thought, now longer and now shorter")
     if both <= alone:
         yield Violation(

@@ -718,3 +718,19 @@ def offsets_minus_one(body: Any) -> None:
     for choice in choices_of(body):
         if choice["logprobs"]:
             choice["logprobs"]["text_offset"] = [-1] * len(choice["logprobs"]["tokens"])
+
+
+@fault(
+    "co-logprobs-so-far",
+    on=events("completions"),
+    shows=("completion-logprobs",),
+    caught_by=("completions.logprobs-spell-the-text",),
+    source="sgl-project/sglang#21583, of chat",
+)
+def logprobs_so_far(chunks: list[Any]) -> None:
+    """Each chunk of a legacy stream has the log probabilities of all tokens so far."""
+    so_far: dict[str, list[Any]] = {}
+    for chunk in chunks:
+        for choice in choices_of(chunk):
+            for name, values in (choice["logprobs"] or {}).items():
+                so_far[name] = choice["logprobs"][name] = [*so_far.get(name, ()), *values]
