@@ -1161,3 +1161,15 @@ def call_id_static(body: Any) -> None:
     for item in items:
         if item and item["type"] == "function_call":
             item["call_id"] = "call_0"
+
+
+@fault(
+    "re-created-moves",
+    on=_EVENTS,
+    shows=_SHOWS,
+    caught_by=("responses.same-created",),
+    source=_REFERENCE,
+)
+def created_moves(chunks: list[Any]) -> None:
+    """The final response has another created_at than the first."""
+    chunks[-1]["response"]["created_at"] += 1
