@@ -31,8 +31,8 @@ _MAY_BE_REFUSED = frozenset(
     }
 )
 """Requests that rules of their own judge, at their own level, or that ask again what another one is about: a
-batch larger than an endpoint takes, a cap in which a model that reasons can't say anything, forms of a request
-that few clients send."""
+batch larger than an endpoint takes, a cap in which a model that reasons can't say anything, forms of a
+request that few clients send."""
 
 
 def _can_be_streamed(scenario: Scenario) -> bool:

@@ -936,3 +936,16 @@ def line_end_after_the_body(wire: Wire) -> Wire:
 def line_before_the_status_line(wire: Wire) -> Wire:
     """A line of a log comes before the status line."""
     return _raw(wire, length=_size(wire), before=b"INFO answering\r\n")
+
+
+@fault(
+    "sf-bytes-before.stream",
+    on=stream_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.status-line",),
+    source="RFC 9112, 2.1: a response begins with its status line",
+    because=_NO_ANSWER,
+)
+def line_end_before_the_status_line(wire: Wire) -> Wire:
+    """A line end comes before the status line of a stream, as behind the answer before it."""
+    return _raw(wire, is_chunked=True, before=b"\r\n")
