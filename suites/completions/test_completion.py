@@ -260,11 +260,9 @@ def the_tokens_of_all_completions_count(answer: TextAnswer) -> Violations:
     """Where the cap cut every choice, the completion tokens are more than those of one choice less."""
     cap, done = answer.observation.asked.get("max_tokens"), answer.usage.get("completion_tokens")
     count = len(answer.choices)
-    if not isinstance(cap, int) or not isinstance(done, int) or count < _SEVERAL:
-        return
-    if any(choice.finish_reason != "length" or not choice.text for choice in answer.choices):
-        raise NotJudgedError("a choice ended before its cap")
-    if done <= cap * (count - 1):
+    are_cut = all(choice.finish_reason == "length" and choice.text for choice in answer.choices)
+    is_told = isinstance(cap, int) and isinstance(done, int) and count >= _SEVERAL
+    if is_told and are_cut and done <= cap * (count - 1):
         yield Violation(
             received=f"{done} tokens for {count} choices of {cap}",
             expected=f"{cap * count}",
