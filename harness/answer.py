@@ -17,7 +17,8 @@ class Answer:
     """An HTTP answer to be said again: status, headers, and pieces of the body with their times in ms.
 
     `asked` is the body of the request, where the scenario alone does not say it; an answer that `is_cut`
-    promises one byte more than it says.
+    promises one byte more than it says. `surplus` comes behind its end; one that is `framed_twice` has its
+    length beside its chunks.
     """
 
     def __init__(
@@ -27,9 +28,12 @@ class Answer:
         *pieces: tuple[float, bytes],
         asked: bytes = b"",
         is_cut: bool = False,
+        surplus: bytes = b"",
+        framed_twice: bool = False,
     ) -> None:
         self.status, self.headers, self.pieces = status, headers, pieces
         self.asked, self.is_cut = asked, is_cut
+        self.surplus, self.framed_twice = surplus, framed_twice
 
     @classmethod
     def of(cls, exchange: Exchange) -> "Answer":
@@ -44,6 +48,8 @@ class Answer:
             *_pieces(exchange),
             asked=exchange.request.body,
             is_cut=exchange.ended is Ending.CUT,
+            surplus=response.surplus,
+            framed_twice=None not in map(response.header, ("content-length", "transfer-encoding")),
         )
 
 

@@ -104,8 +104,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value.encode().decode("latin-1"))
         self.send_header("Content-Length", str(sum(len(data) for _, data in answer.pieces) + answer.is_cut))
         self.send_header("Connection", "close")
+        if answer.framed_twice:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for at_ms, data in answer.pieces:
+        writes = [
+            (at_ms, b"%x\r\n%b\r\n" % (len(data), data) if answer.framed_twice else data)
+            for at_ms, data in answer.pieces
+        ] or [(0, b"")]
+        last_ms, last = writes.pop()
+        # What comes behind the end comes with it, so that nobody has to wait for it.
+        writes.append((last_ms, last + (b"0\r\n\r\n" if answer.framed_twice else b"") + answer.surplus))
+        for at_ms, data in writes:
             time.sleep(max(0.0, started_s + at_ms / 1000 - time.monotonic()))
             self.wfile.write(data)
         self.close_connection = True

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from harness.evidence import STREAMS_KEPT, Object, objects, parsed, shown
 from harness.evidence.chat import DONE, ChunkStream
-from harness.evidence.responses import TERMINAL, ResponseEvent, ResponseStream
+from harness.evidence.responses import CALLS, TERMINAL, ResponseEvent, ResponseStream
 from harness.rule import Violation, Violations
 from harness.wire.exchange import Ending
 from harness.wire.sse import SseEvent
@@ -684,6 +684,8 @@ _TEXT_STAGES: Mapping[str, tuple[TextSignal, ...]] = {
     "response.content_part.done": (TextSignal.DONE,),
     "response.function_call_arguments.delta": (TextSignal.DELTA,),
     "response.function_call_arguments.done": (TextSignal.TOLD, TextSignal.DONE),
+    "response.custom_tool_call_input.delta": (TextSignal.DELTA,),
+    "response.custom_tool_call_input.done": (TextSignal.TOLD, TextSignal.DONE),
 }
 """The events of a text; those of reasoning are left out, for servers may show it in any way or not at all."""
 
@@ -725,7 +727,7 @@ def _text_signals(event: ResponseEvent, texts: dict[str, Track]) -> Iterator[Hea
     """What an event means for the texts of its item, of which `texts` holds those that have begun."""
     if event.type in _ITEM_STAGES:
         if event.type == "response.output_item.added":
-            if event.part("item").get("type") == "function_call":
+            if event.part("item").get("type") in CALLS:
                 yield _heard(_text(event.text_place, texts), TextSignal.ADDED, event)
             return
         is_cut = event.part("item").get("status") == "incomplete"

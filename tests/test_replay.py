@@ -1,6 +1,7 @@
 """Answers said again: through every client, with their times, cut where they were cut."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,20 @@ def test_a_rule_fails_on_the_bytes_that_it_failed_on(client: str) -> None:
     assert violations("stream.ends-with-done", "founding", client, stream=two) == []
     none = Answer(200, SSE, (0, b'data: {"choices":[]}\n\n'))
     assert violations("stream.ends-with-done", "founding", client, stream=none) != []
+
+
+@pytest.mark.parametrize(
+    ("rule", "framing"),
+    [("http.nothing-after-end", {"surplus": b"\r\n"}), ("http.one-framing", {"framed_twice": True})],
+)
+def test_the_framing_of_an_answer_is_said_again(rule: str, framing: dict[str, Any]) -> None:
+    wrong, right = Answer(200, JSON, (0, b"{}"), **framing), Answer(200, JSON, (0, b"{}"))
+    assert violations(rule, "founding", "raw", plain=wrong) != []
+    assert violations(rule, "founding", "raw", plain=right) == []
+    with replaying(["raw"]) as replayed:
+        seen = replayed(content.scenarios()["founding"], "raw", Mode.PLAIN, wrong)
+    again = Answer.of(seen.exchange)
+    assert (again.surplus, again.framed_twice) == (wrong.surplus, wrong.framed_twice)
 
 
 def test_pieces_come_at_their_times_and_a_cut_answer_is_cut() -> None:

@@ -87,12 +87,17 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How it is said. With `is_cut` the connection ends after the last write, in the middle of the body."""
+    """How it is said. With `is_cut` the connection ends after the last write, in the middle of the body.
+
+    With `is_raw` the writes are all that goes to the socket, status line and headers among it, and the
+    connection ends after them.
+    """
 
     status: int
     headers: Headers
     writes: tuple[Write, ...]
     is_cut: bool = False
+    is_raw: bool = False
 
     @property
     def first_ms(self) -> float:

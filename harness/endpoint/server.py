@@ -31,7 +31,7 @@ from harness.endpoint.refusal import Refusal
 from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
 from harness.endpoint.stamp import Stamp
-from harness.endpoint.status_line import Protocol
+from harness.endpoint.status_line import RAW_SOCKET, Protocol
 
 LARGEST_BODY_BYTES = 26_214_400
 _CLIENT_ID_LENGTH = 512
@@ -93,7 +93,10 @@ class App:
         for departure in self._departures:
             wire = departure.wired(asked, wire)
         try:
-            await _write(wire, sent, request.receive, send)
+            if wire.is_raw:
+                await _write_raw(wire, sent, request.receive, request.scope["extensions"][RAW_SOCKET])
+            else:
+                await _write(wire, sent, request.receive, send)
         finally:
             if self._log is not None:
                 self._log.put(sent)
@@ -219,6 +222,16 @@ async def _write(wire: Wire, sent: Sent, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": wire.is_cut})
     finally:
         gone.cancel()
+
+
+async def _write_raw(wire: Wire, sent: Sent, receive: Receive, transport: asyncio.WriteTransport) -> None:
+    """Send bytes that no HTTP library would send, each write at its time, and close the connection."""
+    for write in wire.writes:
+        await asyncio.sleep(write.pause_ms / 1e3)
+        sent.write(write.kind, len(write.data))
+        transport.write(write.data)
+    transport.close()
+    await _disconnect(receive)
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -77,9 +77,19 @@ class _Connection(h11.Connection):
         return super().send_with_data_passthrough(event)
 
 
+RAW_SOCKET = "likewise.socket"
+"""The extension of a request's scope that holds its connection, for what no HTTP library would send."""
+
+
 class Protocol(H11Protocol):
-    """uvicorn's protocol over h11, with our own phrases."""
+    """uvicorn's protocol over h11, with our own phrases, whose application may write past h11."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn = _Connection(h11.SERVER)
+        app = self.app
+
+        async def with_socket(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "extensions": {RAW_SOCKET: self.transport}}, receive, send)
+
+        self.app = with_socket

@@ -112,6 +112,23 @@ class Observation:
         response = self.exchange.response
         return response is not None and response.status == 400 and b"limit was reached" in response.body
 
+    @property
+    def bytes_missing(self) -> int:
+        """How many bytes more its Content-Length says than came of an answer that is whole without them.
+
+        0 where the length is reached, or where what came is not whole: then the connection was cut.
+        """
+        response = self.exchange.response
+        length = (response and response.header("content-length")) or ""
+        if (
+            response is None
+            or self.exchange.ended in {Ending.COMPLETE, Ending.LEFT}
+            or not length.isdecimal()
+        ):
+            return 0
+        missing = int(length) - sum(len(read.data) for read in response.reads)
+        return missing if missing > 0 and _is_whole(response.body) else 0
+
     @cached_property
     def asked(self) -> Mapping[str, Json]:
         """The JSON body that the client sent; empty when it sent none."""
@@ -156,6 +173,17 @@ class Refusal:
         if not isinstance(error, dict):
             raise NotJudgedError("no error object")
         return error
+
+
+_LAST_EVENTS = (b"data: [DONE]", b"data:[DONE]", b"event: response.completed", b"event: response.incomplete")
+
+
+def _is_whole(body: bytes) -> bool:
+    """Whether a body is JSON, or a stream that came to its last event."""
+    if parsed(body) is not NO_JSON:
+        return True
+    last = body.rstrip().replace(b"\r\n", b"\n").rpartition(b"\n\n")[2]
+    return last.startswith(_LAST_EVENTS)
 
 
 _TOO_MANY_REQUESTS = 429

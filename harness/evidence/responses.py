@@ -28,7 +28,7 @@ from harness.wire.sse import SseEvent, read_events
 DONE = "[DONE]"
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 """The events of which exactly one ends a stream, by their type; each carries the whole response."""
-_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 """The items that are calls, by their type, and where each has what it is called with."""
 
 
@@ -191,13 +191,13 @@ class ResponseAnswer:
     @property
     def calls(self) -> tuple[tuple[str, Object], ...]:
         """JSON pointer and object of each call of a function or of a custom tool."""
-        return tuple(item for item in self.items if item[1].get("type") in _CALLS)
+        return tuple(item for item in self.items if item[1].get("type") in CALLS)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The calls as every client should tell them."""
         return tuple(
-            ToolCall(call.get("call_id"), call.get("name"), call.get(_CALLS[call["type"]]))
+            ToolCall(call.get("call_id"), call.get("name"), call.get(CALLS[call["type"]]))
             for _, call in self.calls
         )
 

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import orjson
 
 from harness.evidence import Cells, NotJudgedError, Object, Observation
 from harness.evidence.chat import Answer, ChunkStream
+from harness.evidence.completions import TextAnswer
 from harness.evidence.grounds import NONE, Grounds
+from harness.evidence.responses import ResponseAnswer
 from harness.scenario import Mode, Scenario
+
+_Kind = TypeVar("_Kind", Answer, ResponseAnswer, TextAnswer)
 
 _NOT_IN_THE_PROMPT = frozenset(
     {"stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "temperature", "seed", "stop"}
@@ -46,6 +50,19 @@ class WholeRun:
         """The chat streams among them."""
         return tuple(self._streams())
 
+    @cached_property
+    def responses(self) -> tuple[ResponseAnswer, ...]:
+        """The answers of the Responses API among them."""
+        return tuple(self._responses())
+
+    def _responses(self) -> Iterator[ResponseAnswer]:
+        for seen in self.observations:
+            if ResponseAnswer.applies(seen.scenario):
+                try:
+                    yield ResponseAnswer.of(seen)
+                except NotJudgedError:
+                    continue
+
     def _streams(self) -> Iterator[ChunkStream]:
         for seen in self.observations:
             if ChunkStream.applies(seen.scenario) and seen.mode is Mode.STREAM:
@@ -61,6 +78,13 @@ class WholeRun:
                     yield Answer.of(seen)
                 except NotJudgedError:
                     continue
+
+    def first(self, kind: type[_Kind], scenario: str) -> _Kind:
+        """The first plain answer of a kind to a scenario; raises NotJudgedError when there is none."""
+        for seen in self.observations:
+            if seen.scenario.id == scenario and seen.mode is Mode.PLAIN:
+                return kind.of(seen)
+        raise NotJudgedError(f"no plain answer to {scenario}")
 
     def answer(self, scenario: str) -> Answer:
         """The first plain answer to a scenario; raises NotJudgedError when there is none."""

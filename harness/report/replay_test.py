@@ -57,4 +57,8 @@ def _answer(mode: str, answer: Answer, *, asks: bool) -> Iterator[str]:
         yield f"    asked={answer.asked!r},"
     if answer.is_cut:
         yield "    is_cut=True,"
+    if answer.surplus:
+        yield f"    surplus={answer.surplus!r},"
+    if answer.framed_twice:
+        yield "    framed_twice=True,"
     yield ")"

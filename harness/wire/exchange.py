@@ -64,13 +64,17 @@ class Read:
 
 @dataclass(frozen=True)
 class Response:
-    """What came back. `started_ns` is when the header block was complete."""
+    """What came back. `started_ns` is when the header block was complete.
+
+    `surplus` are the first bytes that came on the connection after the answer's end.
+    """
 
     status: int
     http_version: str
     headers: Headers
     started_ns: int
     reads: tuple[Read, ...]
+    surplus: bytes = b""
 
     def header(self, name: str) -> str | None:
         """The values of a header, joined by commas as RFC 9110 (5.3) allows; None when it is absent."""
@@ -130,6 +134,7 @@ def to_json(exchange: Exchange) -> dict[str, Json]:
             "started_ns": response.started_ns,
             "body": _bytes_to_json(b"".join(read.data for read in response.reads)),
             "reads": [[read.arrived_ns, len(read.data)] for read in response.reads],
+            **({"surplus": _bytes_to_json(response.surplus)} if response.surplus else {}),
         },
         "ended": exchange.ended.value,
         "ended_ns": exchange.ended_ns,
@@ -168,6 +173,7 @@ def _response(value: Mapping[str, object]) -> Response:
             Read(at, body[start:end])
             for (at, _), (start, end) in zip(times_and_sizes, pairwise(offsets), strict=True)
         ),
+        _bytes_from_json(value.get("surplus", "")),
     )
 
 

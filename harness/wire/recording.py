@@ -25,7 +25,13 @@ import httpx2
 from harness.wire.exchange import Ending, Exchange, Headers, Read, Request, Response
 from harness.wire.limits import Limits
 from harness.wire.redaction import redact, redact_headers, redact_pieces, redact_query, redact_text
+from harness.wire.surplus import note_reads, note_reads_async
 from harness.wire.way import Way, proxy_of, tls_context
+
+_LATE_S = 0.002
+_LATE_STREAM_S = 0.25
+_SURPLUS_BYTES = 256
+"""So much is kept of what was overwritten whole: no half of a secret stands at its end."""
 
 
 class LimitReachedError(Exception):
@@ -68,6 +74,8 @@ class _Recorder:
     tape: Tape
     response: Response | None = None
     reads: list[Read] = field(default_factory=list)
+    stream: Any = None
+    surplus: bytes = b""
     size_bytes: int = 0
     has_ended: bool = False
     is_on_kept_connection: bool = True
@@ -97,6 +105,8 @@ class _Recorder:
         if self.has_ended:
             return
         self.has_ended = True
+        if ended is Ending.COMPLETE and self.stream is not None:
+            self.surplus = self.stream.surplus(self.request.method, self._late_s())
         secrets = self.tape.secrets
         request = Request(
             self.request.method,
@@ -109,6 +119,13 @@ class _Recorder:
             request, self._redacted_response(), ended, time.monotonic_ns(), redact_text(detail, secrets)
         )
         self.tape.exchanges.append(exchange)
+
+    def _late_s(self) -> float:
+        """How long to wait for what comes after the answer: longer where a stream's rest may be to come."""
+        response = self.response
+        is_sized = response is not None and response.header("content-length") is not None
+        is_stream = response is not None and response.media_type == "text/event-stream"
+        return _LATE_STREAM_S if is_sized and is_stream else _LATE_S
 
     def end_with(self, error: BaseException) -> None:
         ended = _ending_of(error, has_begun=self.response is not None)
@@ -130,7 +147,8 @@ class _Recorder:
             reads = recorded.decoded_reads
         pieces = redact_pieces((read.data for read in reads), secrets)
         redacted = tuple(Read(read.arrived_ns, data) for read, data in zip(reads, pieces, strict=True))
-        return Response(head.status, head.http_version, headers, head.started_ns, redacted)
+        surplus = redact(self.surplus, secrets)[:_SURPLUS_BYTES]
+        return Response(head.status, head.http_version, headers, head.started_ns, redacted, surplus)
 
 
 def _ending_of(error: BaseException, *, has_begun: bool) -> Ending:
@@ -165,7 +183,7 @@ class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
 
     def __init__(self, library: ModuleType, base_url: str, limits: Limits, way: Way) -> None:
         self._library, self._limits, self._way = library, limits, way
-        self._inner = library.HTTPTransport(**_connection_options(library, base_url, way))
+        self._inner = note_reads(library.HTTPTransport(**_connection_options(library, base_url, way)))
 
     def handle_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
@@ -189,7 +207,8 @@ class AsyncRecordingTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTranspor
 
     def __init__(self, library: ModuleType, base_url: str, limits: Limits, way: Way) -> None:
         self._library, self._limits, self._way = library, limits, way
-        self._inner = library.AsyncHTTPTransport(**_connection_options(library, base_url, way))
+        inner = library.AsyncHTTPTransport(**_connection_options(library, base_url, way))
+        self._inner = note_reads_async(inner)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
@@ -249,6 +268,7 @@ class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
 def _recorded(library: ModuleType, response: Any, recorder: _Recorder, body: object) -> Any:
     version = response.extensions.get("http_version", b"").decode("ascii", "replace")
     recorder.start(response.status_code, version, _header_pairs(response.headers))
+    recorder.stream = response.extensions.get("network_stream")
     return library.Response(
         status_code=response.status_code,
         headers=response.headers,

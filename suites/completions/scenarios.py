@@ -80,6 +80,16 @@ echoed = _completion(
     echo=True,
 )
 
+echoed_logprobs = _completion(
+    "completion-echo-logprobs",
+    "A sentence to be repeated and gone on with, with the log probability of each token.",
+    "logprobs",
+    prompt=_SENTENCE,
+    max_tokens=4,
+    echo=True,
+    logprobs=1,
+)
+
 scored = _completion(
     "completion-scored",
     "A sentence of which only the log probabilities are wanted, as evaluation programs ask.",

@@ -13,6 +13,7 @@ from harness.schemas import violations
 _SOURCE = "OpenAI API reference, completions/create (legacy)"
 _CHARACTERS_OF_A_TOKEN = 16
 """More than tokens have on average in any language: what is longer was not capped."""
+_SEVERAL = 2
 
 
 def _asks(name: str) -> Callable[[Scenario], bool]:
@@ -236,6 +237,44 @@ def the_total_of_a_completion_is_the_sum(answer: TextAnswer) -> Violations:
     if isinstance(prompt, int) and isinstance(done, int) and total != prompt + done:
         yield Violation(
             received=shown(answer.usage), expected=f"total {prompt + done}", pointer="/usage/total_tokens"
+        )
+
+
+@rule(
+    "completions.prompt-counted",
+    level="spec",
+    source="OpenAI API reference, completion usage: prompt_tokens",
+    breaks="Costs come out wrong; or a part of the prompt did not reach the model unsaid.",
+)
+def every_prompt_counts(answer: TextAnswer) -> Violations:
+    """A completion has at least one prompt token for every two words of its prompts, and one at the least."""
+    words = sum(len(prompt.split()) for prompt in answer.prompts)
+    given, least = answer.usage.get("prompt_tokens"), max(1, words // 2)
+    if isinstance(given, int) and words and given < least:
+        yield Violation(
+            received=f"{given} prompt tokens for {words} words",
+            expected=f"at least {least}",
+            pointer="/usage/prompt_tokens",
+        )
+
+
+@rule(
+    "completions.choices-counted",
+    level="spec",
+    source="OpenAI API reference, completion usage: completion_tokens of all choices",
+    breaks="Costs and tokens per second come out too low.",
+)
+def the_tokens_of_all_completions_count(answer: TextAnswer) -> Violations:
+    """Where the cap cut every choice, the completion tokens are more than those of one choice less."""
+    cap, done = answer.observation.asked.get("max_tokens"), answer.usage.get("completion_tokens")
+    count = len(answer.choices)
+    are_cut = all(choice.finish_reason == "length" and choice.text for choice in answer.choices)
+    is_told = isinstance(cap, int) and isinstance(done, int) and count >= _SEVERAL
+    if is_told and are_cut and done <= cap * (count - 1):
+        yield Violation(
+            received=f"{done} tokens for {count} choices of {cap}",
+            expected=f"{cap * count}",
+            pointer="/usage/completion_tokens",
         )
 
 

@@ -1,6 +1,7 @@
 """The log probabilities of a legacy completion: four arrays with an item for each token."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from harness.evidence import NotJudgedError, Object, shown
 from harness.evidence.completions import LOGPROBS_ARRAYS, TextAnswer, TextChoice
@@ -148,6 +149,30 @@ def offsets_rise_with_the_tokens(answer: TextAnswer) -> Violations:
                     expected=f"{start + len(text)}, after {shown(text)}",
                     pointer=f"{pointer}/text_offset/{place}",
                 )
+
+
+@rule(
+    "completions.echo-offsets",
+    level="spec",
+    source=f"{_SOURCE}: text_offset; vllm-project/vllm#47815",
+    breaks="Programs that cut the prompt's tokens off by their place keep some of them, or lose new ones.",
+    when=_asks_for_both,
+)
+def offsets_of_an_echo_count_from_the_beginning(answer: TextAnswer) -> Violations:
+    """With echo, each token's offset counts from the beginning of the text, the prompt included."""
+    for pointer, choice, logprobs in _judged(answer):
+        texts, starts = _texts(logprobs), logprobs.get("text_offset", ())
+        if not choice.text.isascii() or "".join(texts) != choice.text:
+            raise NotJudgedError("the tokens do not spell the text")
+        wanted = accumulate(map(len, texts), initial=0)
+        for place, (start, at) in enumerate(zip(starts, wanted, strict=False)):
+            if start != at:
+                yield Violation(
+                    received=f"{shown(start)} for {shown(texts[place])}",
+                    expected=f"{at}, where it begins in {shown(choice.text)}",
+                    pointer=f"{pointer}/text_offset/{place}",
+                )
+                break
 
 
 @rule(

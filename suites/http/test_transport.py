@@ -19,10 +19,20 @@ def _is_answered(scenario: Scenario) -> bool:
 
 
 _MAY_BE_REFUSED = frozenset(
-    {"embedding-large-batch", "cap-one", "cap-one-completion", "nulls", "assistant-tail", "system-alone"}
+    {
+        "embedding-large-batch",
+        "cap-one",
+        "cap-one-completion",
+        "nulls",
+        "assistant-tail",
+        "system-alone",
+        "completion-echo-logprobs",
+        "response-assistant-parts",
+    }
 )
-"""Requests that rules of their own judge, at their own level: a batch larger than an endpoint takes, a cap in
-which a model that reasons can't say anything, forms of a request that few clients send."""
+"""Requests that rules of their own judge, at their own level, or that ask again what another one is about: a
+batch larger than an endpoint takes, a cap in which a model that reasons can't say anything, forms of a
+request that few clients send."""
 
 
 def _can_be_streamed(scenario: Scenario) -> bool:

@@ -58,7 +58,7 @@ _LONG_COUNT = _user("Count from 1 to 100, separated by spaces, in digits, nothin
 logprobs_alone = Scenario(
     id="logprobs",
     sentence="The log probability of each token, without alternatives.",
-    ask=chat({"messages": [_PONG], "max_tokens": 6, "logprobs": True}),
+    ask=chat({"messages": [_COUNT], "max_tokens": 6, "logprobs": True}),
     needs=frozenset({"logprobs"}),
     clients=_RAW,
 )

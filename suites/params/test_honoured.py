@@ -24,6 +24,7 @@ from harness.rule import Ground, Violation, Violations, in_chunk, rule
 from harness.scenario import Ask, Mode, Scenario
 
 _SOURCE = "OpenAI API reference, chat/create"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _CHARACTERS_OF_A_TOKEN = 16
 """More than tokens have on average in any language: what is longer was not capped."""
 
@@ -137,11 +138,12 @@ def stop_has_an_effect(answer: Answer) -> Violations:
 def _raise_unless_stopped(answer: Answer, choice: AnswerChoice) -> None:
     """NotJudgedError unless the count, or the alphabet, came to a stop sequence before its cap ended it."""
     text, stops = choice.text or "", _stops(answer)
-    numbers, letters = re.findall(r"\d+", text), re.findall(r"[a-z]", text.lower())
+    counted, letters = _counted_to(text), re.findall(r"[a-z]", text.lower())
+    is_alphabet = bool(letters) and "".join(letters) == _LETTERS[: len(letters)]
     is_reached = any(
-        {int(numbers[-1]), int(numbers[-1]) + 1} & {int(first[0])}
-        if numbers and (first := re.search(r"\d+", stop))
-        else letters and len(stop) == 1 and ord(letters[-1]) + 1 == ord(stop)
+        counted > 0 and int(first[0]) in (counted, counted + 1)
+        if (first := re.search(r"\d+", stop))
+        else is_alphabet and len(stop) == 1 and stop == _LETTERS[len(letters) : len(letters) + 1]
         for stop in stops
     )
     if not is_reached:
@@ -149,6 +151,12 @@ def _raise_unless_stopped(answer: Answer, choice: AnswerChoice) -> None:
     cap, done = answer.observation.asked.get("max_tokens"), (answer.usage or {}).get("completion_tokens")
     if choice.is_cut and not (isinstance(cap, int) and isinstance(done, int) and done < cap):
         raise NotJudgedError("the cap cut the answer before the stop sequence")
+
+
+def _counted_to(text: str) -> int:
+    """How far a text counts from 1; 0 for one that does not: its last number is nobody's count."""
+    numbers = list(map(int, re.findall(r"\d{1,9}", text)))
+    return len(numbers) if numbers == list(range(1, len(numbers) + 1)) else 0
 
 
 @rule(
@@ -164,13 +172,22 @@ def the_text_ends_before_the_stop_sequence(answer: Answer) -> Violations:
     for choice in answer.choices:
         text = (choice.text or "").rstrip()
         for stop in _stops(answer) if choice.finish_reason != "length" else ():
-            ends = [stop[:size].strip() for size in range(len(stop), 0, -1)]
-            left = next((end for end in ends if end and re.search(rf"(?<!\d){re.escape(end)}$", text)), None)
+            pieces = [stop[:size].strip() for size in range(len(stop), 0, -1)]
+            left = next((piece for piece in pieces if _is_left_of(stop, piece, text)), None)
             if left:
                 yield Violation(
                     received=f"{shown(left)} at the end of {shown(text)}",
                     expected=f"the end before {shown(stop)}",
                 )
+
+
+def _is_left_of(stop: str, piece: str, text: str) -> bool:
+    """Whether a text ends with a piece of a stop sequence, and not with a number or a letter of its own."""
+    if not piece or not re.search(rf"(?<!\d){re.escape(piece)}$", text):
+        return False
+    if piece == stop.strip():
+        return text.endswith(stop.rstrip())
+    return _counted_to(text) == int(piece) if piece.isdecimal() else len(piece) > 1
 
 
 @rule(

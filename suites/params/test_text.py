@@ -84,14 +84,14 @@ _ESCAPE = re.compile(r"\\u(?:4f60|597d|d83d|2028|0085|00f1)", re.IGNORECASE)
     answers=("cn-usage-prompt-unstable",),
 )
 def every_message_counts(answer: Answer) -> Violations:
-    """A prompt has at least one token for every two words of its messages."""
+    """A prompt has at least one token for every two words of its messages, and one at the least."""
     messages = answer.observation.asked.get("messages")
     words = sum(len(text.split()) for text in _texts(messages))
-    prompt = (answer.usage or {}).get("prompt_tokens")
-    if isinstance(prompt, int) and prompt < words // 2:
+    prompt, least = (answer.usage or {}).get("prompt_tokens"), max(1, words // 2)
+    if isinstance(prompt, int) and words and prompt < least:
         yield Violation(
             received=f"{prompt} prompt tokens for {words} words",
-            expected=f"at least {words // 2}",
+            expected=f"at least {least}",
             pointer="/usage/prompt_tokens",
         )
 

@@ -84,6 +84,29 @@ response_items = Scenario(
     clients=_RAW,
 )
 
+response_assistant_parts = Scenario(
+    id="response-assistant-parts",
+    sentence="A conversation whose assistant's turn has typed parts and no id, as frameworks write it.",
+    ask=Ask(
+        "responses",
+        {
+            "input": [
+                {"type": "message", "role": "user", "content": "My favourite tree is the hornbeam."},
+                {
+                    "type": "message",
+                    "role": "assistant",
+                    "content": [{"type": "output_text", "text": "Good."}],
+                },
+                {"type": "message", "role": "user", "content": "Reply with only the word: hornbeam"},
+            ],
+            "max_output_tokens": 32,
+        },
+    ),
+    needs=_NEEDS,
+    modes=PLAIN_ONLY,
+    clients=_RAW,
+)
+
 response_capped = Scenario(
     id="response-capped",
     sentence="A long answer, cut short by max_output_tokens.",

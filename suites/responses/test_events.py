@@ -1,9 +1,10 @@
 """The events of a Responses stream: their bytes, their shape, and that they tell one story."""
 
+from collections import Counter
 from collections.abc import Iterator
 
-from harness.evidence import parsed, shown
-from harness.evidence.responses import DONE, TERMINAL, ResponseEvent, ResponseStream, item_text
+from harness.evidence import NotJudgedError, parsed, shown
+from harness.evidence.responses import CALLS, DONE, TERMINAL, ResponseEvent, ResponseStream, item_text
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.schemas import violations
 from harness.wire.sse import BOM
@@ -202,8 +203,23 @@ def events_are_numbered_in_a_row(stream: ResponseStream) -> Violations:
     breaks="Callers look for the response under an id that does not exist.",
 )
 def all_snapshots_have_one_id(stream: ResponseStream) -> Violations:
-    """All events of a stream carry the same response: one id, one model, one created_at."""
-    for key in ("id", "model", "created_at"):
+    """All events of a stream carry the same response: one id, one model."""
+    yield from _same(stream, "id", "model")
+
+
+@rule(
+    "responses.same-created",
+    level="recommended",
+    source="OpenAI API reference, the response object: created_at",
+    breaks="Nobody that is known: OpenAI always sends the same.",
+)
+def all_snapshots_have_one_time(stream: ResponseStream) -> Violations:
+    """All events of a stream carry the same created_at."""
+    yield from _same(stream, "created_at")
+
+
+def _same(stream: ResponseStream, *keys: str) -> Violations:
+    for key in keys:
         first = None
         for event in stream.snapshots:
             value = event.part("response").get(key)
@@ -265,6 +281,27 @@ def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
 
 
 @rule(
+    "responses.part-places",
+    level="must",
+    source=f"{_EVENTS}: content_index; vllm-project/vllm#45742",
+    breaks="The SDK's helper, which finds parts by their place, raises IndexError or mixes them up.",
+)
+def parts_are_added_in_their_places(stream: ResponseStream) -> Violations:
+    """The parts of each item are added at the places 0, 1, 2 and so on of its content."""
+    added: Counter[str] = Counter()
+    for event in stream.of_type("response.content_part.added"):
+        place = added[event.item_place]
+        added[event.item_place] += 1
+        if event.body.get("content_index") != place:
+            yield _in(
+                event,
+                "/content_index",
+                received=shown(event.body.get("content_index")),
+                expected=str(place),
+            )
+
+
+@rule(
     "responses.text-is-deltas",
     level="must",
     source=f"{_EVENTS}: response.output_text.done",
@@ -272,11 +309,12 @@ def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
     upholds=Ground.SAID,
 )
 def the_deltas_make_the_text(stream: ResponseStream) -> Violations:
-    """The text, refusal or arguments at the end of a part are its deltas put together."""
+    """The text, refusal, arguments or input at the end of a part are its deltas put together."""
     for kind, key in (
         ("response.output_text", "text"),
         ("response.refusal", "refusal"),
         ("response.function_call_arguments", "arguments"),
+        ("response.custom_tool_call_input", "input"),
     ):
         told = stream.joined(f"{kind}.delta")
         for event in stream.of_type(f"{kind}.done"):
@@ -316,12 +354,39 @@ def the_item_has_the_text(stream: ResponseStream) -> Violations:
     """An item at its end holds the text or the arguments that its deltas made."""
     for event in stream.of_type("response.output_item.done"):
         item, place = event.part("item"), event.item_place
-        match item.get("type"):
-            case "message":
-                yield from _same_text(event, "/item/content", item_text(item), _told(stream, place))
-            case "function_call":
-                told = _told(stream, place, "response.function_call_arguments.delta")
-                yield from _same_text(event, "/item/arguments", item.get("arguments"), told)
+        if item.get("type") == "message":
+            yield from _same_text(event, "/item/content", item_text(item), _told(stream, place))
+        elif item.get("type") in CALLS:
+            key = CALLS[item["type"]]
+            told = _told(stream, place, *_CALL_DELTAS)
+            yield from _same_text(event, f"/item/{key}", item.get(key), told)
+
+
+_CALL_DELTAS = ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta")
+
+
+def _was_told(stream: ResponseStream) -> bool:
+    """Whether any output was streamed; where none was, `responses.streamed-before-final` says so."""
+    return any("output_index" in event.body for event in stream.events)
+
+
+@rule(
+    "responses.streamed-before-final",
+    level="must",
+    source=f"{_EVENTS}; BerriAI/litellm#21090",
+    breaks="Users of the deltas read nothing; the SDK's helper has no items, and LangChain no text.",
+)
+def what_the_final_response_holds_was_streamed(stream: ResponseStream) -> Violations:
+    """What the final response holds was streamed before, in events of its own."""
+    last = stream.last
+    output = last.part("response").get("output")
+    if output and not _was_told(stream):
+        yield _in(
+            last,
+            "/response/output",
+            received=f"{shown(output)}, and no event before it that has any of it",
+            expected="response.output_item.added, the deltas and response.output_item.done before it",
+        )
 
 
 @rule(
@@ -335,8 +400,10 @@ def the_item_has_the_text(stream: ResponseStream) -> Violations:
 )
 def the_final_response_has_the_text(stream: ResponseStream) -> Violations:
     """The final response holds the text that the deltas made."""
-    told = "".join(event.text("delta") for event in stream.of_type("response.output_text.delta"))
     last = stream.last
+    if not _was_told(stream):
+        raise NotJudgedError("no output was streamed")
+    told = "".join(event.text("delta") for event in stream.of_type("response.output_text.delta"))
     output = last.part("response").get("output")
     items = output if isinstance(output, list) else []
     whole = "".join(item_text(item) for item in items if isinstance(item, dict))
@@ -355,10 +422,17 @@ def the_final_response_has_the_text(stream: ResponseStream) -> Violations:
     ),
 )
 def the_final_response_has_the_items(stream: ResponseStream) -> Violations:
-    """The final response holds the items that were done, in their places."""
+    """The final response holds the items that were done, in their places, with what was streamed of calls."""
     last = stream.last
     output = last.part("response").get("output")
     items = output if isinstance(output, list) else []
+    if not _was_told(stream):
+        raise NotJudgedError("no output was streamed")
+    for place, item in enumerate(items):
+        key = CALLS.get(item.get("type")) if isinstance(item, dict) else None
+        told = _told(stream, repr(place), *_CALL_DELTAS)
+        if key and told:
+            yield from _same_text(last, f"/response/output/{place}/{key}", item.get(key), told)
     kinds = [item.get("type") for item in items if isinstance(item, dict)]
     ends = sorted(stream.of_type("response.output_item.done"), key=_place)
     done = [event.part("item").get("type") for event in ends]
@@ -371,8 +445,10 @@ def _place(event: ResponseEvent) -> int:
     return place if isinstance(place, int) else 0
 
 
-def _told(stream: ResponseStream, place: str, kind: str = "response.output_text.delta") -> str:
-    return "".join(event.text("delta") for event in stream.of_type(kind) if event.item_place == place)
+def _told(stream: ResponseStream, place: str, *kinds: str) -> str:
+    """The deltas of an item put together: those of its texts, or of these kinds."""
+    events = stream.of_type(*(kinds or ("response.output_text.delta",)))
+    return "".join(event.text("delta") for event in events if event.item_place == place)
 
 
 def _same_text(event: ResponseEvent, pointer: str, whole: object, told: str) -> Violations:

@@ -3,12 +3,12 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
 from harness.evidence.grounds import OF_A_USER
-from harness.evidence.responses import ResponseAnswer, ResponseObject, ResponsePair, told_text
+from harness.evidence.responses import CALLS, ResponseAnswer, ResponseObject, ResponsePair, told_text
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Scenario
 from harness.schemas import violations
@@ -200,6 +200,35 @@ def the_total_of_a_response_is_the_sum(answer: ResponseAnswer) -> Violations:
 
 
 @rule(
+    "responses.input-counted",
+    level="spec",
+    source=f"{_OBJECT}: usage.input_tokens; sgl-project/sglang#10012",
+    breaks="Costs come out wrong; or a part of the input did not reach the model unsaid.",
+)
+def the_input_of_a_response_counts(answer: ResponseAnswer) -> Violations:
+    """A response has at least one input token for every two words of its input, and one at the least."""
+    words = sum(len(text.split()) for text in _texts(answer.observation.asked.get("input")))
+    given, least = answer.usage.get("input_tokens"), max(1, words // 2)
+    if isinstance(given, int) and words and given < least:
+        yield _at(
+            answer,
+            "/usage/input_tokens",
+            received=f"{given} input tokens for {words} words",
+            expected=f"at least {least}",
+        )
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts of an input: itself, or those of its messages and their parts."""
+    if isinstance(value, str):
+        yield value
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            yield from _texts(item.get("content"))
+            yield from _texts(item.get("text"))
+
+
+@rule(
     "responses.usage-parts",
     level="spec",
     source=f"{_OBJECT}: usage details",
@@ -332,8 +361,16 @@ def a_call_is_of_a_function_that_was_offered(answer: ResponseAnswer) -> Violatio
             yield Violation(shown(call.get("name")), joined(names), f"{pointer}/name", answer.event)
         arguments = call.get("arguments")
         is_object = isinstance(arguments, str) and isinstance(parsed(arguments.encode()), dict)
+        if not is_object and _ended_at_its_cap(answer):
+            raise NotJudgedError("the cap cut the arguments")
         if not is_object and answer.response.get("status") == "completed":
             yield Violation(shown(arguments), "a JSON object as text", f"{pointer}/arguments", answer.event)
+
+
+def _ended_at_its_cap(answer: ResponseAnswer) -> bool:
+    """Whether the cap may have cut it, whatever its status says: that is another rule's finding."""
+    cap, made = answer.observation.asked.get("max_output_tokens"), answer.usage.get("output_tokens")
+    return answer.is_cut or (isinstance(cap, int) and isinstance(made, int) and made >= cap)
 
 
 @rule(
@@ -433,6 +470,22 @@ def output_is_accepted_as_input(observation: Observation) -> Violations:
 
 
 @rule(
+    "responses.assistant-parts-accepted",
+    level="must",
+    source="openai-agents and LangChain send it; envoyproxy/ai-gateway#1881",
+    breaks="Every agent that writes its history itself stops at its second turn.",
+    when=lambda scenario: scenario.id == "response-assistant-parts",
+)
+def an_assistants_parts_need_no_id(observation: Observation) -> Violations:
+    """An assistant's message of typed parts is accepted as input without an id."""
+    if 400 <= observation.response.status < 600 and not observation.ran_out:
+        yield Violation(
+            received=f"HTTP {observation.response.status}: {shown(observation.response.body)}",
+            expected="HTTP 200",
+        )
+
+
+@rule(
     "responses.next-turn-remembers",
     level="must",
     source=f"{_CREATE}: previous_response_id",
@@ -444,6 +497,8 @@ def the_next_turn_holds_what_was_said(answer: ResponseAnswer) -> Violations:
     given = answer.usage.get("input_tokens")
     if not isinstance(given, int):
         raise NotJudgedError("no input_tokens in the answer")
+    if given == 0:
+        raise NotJudgedError("the answer counts no input at all")
     if given < _KEPT_TOKENS:
         yield _at(
             answer,
@@ -508,7 +563,7 @@ def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
         if plain != streamed
     ]
     kinds = {*_kinds(pair.plain)} ^ {*_kinds(pair.streamed)}
-    if _is_free_to_call(pair) and kinds and kinds <= {"message", *_CALLS}:
+    if _is_free_to_call(pair) and kinds and kinds <= {"message", *CALLS}:
         differences = [each for each in differences if each[0] != "output"]
         if not differences:
             raise NotJudgedError("the model was free to call a tool, and did so in one mode alone")
@@ -520,9 +575,6 @@ def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
             yield Violation(
                 f"{shown(streamed)} streamed", f"{shown(plain)}, as plain", f"/{name}", pair.streamed.event
             )
-
-
-_CALLS = ("function_call", "custom_tool_call")
 
 
 def _is_free_to_call(pair: ResponsePair) -> bool:

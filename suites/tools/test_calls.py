@@ -1,12 +1,14 @@
 """Tool calls as they are in hand after an answer, plain or streamed: named, with an id, with arguments."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 
 from harness.clients.reply import ToolCall
-from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, objects, parsed, shown
+from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, joined, objects, parsed, shown
 from harness.evidence.chat import Answer, AnswerChoice, Completion, Parts, misfits
 from harness.evidence.grounds import OF_A_USER
+from harness.evidence.runs import WholeRun
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 
@@ -420,3 +422,36 @@ def _comparable(calls: tuple[ToolCall, ...]) -> list[list[object]]:
         [call.id, call.name, call.arguments if (value := _arguments(call)) is NO_JSON else value]
         for call in calls
     ]
+
+
+@rule(
+    "tools.ids-of-one-answer",
+    level="spec",
+    source=f"{_SOURCE}: tool_calls[].id; recorded answers of OpenAI",
+    breaks="Agents that keep results by the id of their call give a call the result of an earlier one.",
+)
+def no_two_answers_share_a_call_id(run: WholeRun) -> Violations:
+    """No two answers of a run have a call of the same id.
+
+    One answer may come again, as from a cache. Recorded traffic may have its ids blanked, and may hold a
+    conversation that is told again: there an id that comes again proves nothing.
+    """
+    by_id: dict[str, set[str]] = defaultdict(set)
+    for number, (answer_id, calls) in enumerate(_calls_of(run)):
+        for call in calls:
+            if isinstance(call.id, str) and call.id:
+                by_id[call.id].add(answer_id if isinstance(answer_id, str) else f"answer {number}")
+    repeated = [call_id for call_id, answers in by_id.items() if len(answers) > 1]
+    said = f"{len(repeated)} ids in several answers: {joined(repeated[:3])}"
+    if repeated and any(seen.scenario.is_recorded for seen in run.observations):
+        raise NotJudgedError(f"{said}; recorded traffic does not show that one endpoint gave them")
+    if repeated:
+        yield Violation(received=said, expected="each id in one answer")
+
+
+def _calls_of(run: WholeRun) -> Iterator[tuple[object, tuple[ToolCall, ...]]]:
+    """The id and the calls of each answer, of chat and of the Responses API."""
+    for answer in run.answers:
+        yield answer.id, tuple(call for choice in answer.choices for call in choice.calls)
+    for response in run.responses:
+        yield response.response.get("id"), response.tool_calls

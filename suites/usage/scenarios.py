@@ -54,3 +54,25 @@ with_two_choices = Scenario(
     modes=PLAIN_ONLY,
     clients=_RAW,
 )
+
+
+conversation = Scenario(
+    id="conversation",
+    sentence="A question about the first of three turns.",
+    ask=chat(
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": "My boat is called Quokka. She lies at the third pier, has two red sails and "
+                    "an old engine, and leaks a little when it rains. My neighbour paints her every spring.",
+                },
+                {"role": "assistant", "content": "A fine boat."},
+                {"role": "user", "content": "Reply with only her name: what is she called?"},
+            ],
+            "max_tokens": 16,
+        }
+    ),
+    modes=PLAIN_ONLY,
+    clients=_RAW,
+)

@@ -4,13 +4,19 @@ from collections import defaultdict
 
 import orjson
 
-from harness.evidence import NotJudgedError, joined
+from harness.evidence import NotJudgedError, Object, joined
 from harness.evidence.chat import Answer, ChunkStream, Completion
+from harness.evidence.completions import TextAnswer
+from harness.evidence.responses import ResponseAnswer
 from harness.evidence.runs import WholeRun, count, prompt_of
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode
 
 _SOURCE = "OpenAI API reference, completion usage"
+
+
+_EARLIER_TOKENS = 17
+"""Half a token for each word of the earlier turns."""
 
 
 def _where(answer: Answer) -> str:
@@ -26,7 +32,11 @@ def _where(answer: Answer) -> str:
     answers=("cn-usage-prompt-unstable", "su-usage-mismatch"),
 )
 def the_same_prompt_costs_the_same(run: WholeRun) -> Violations:
-    """The same prompt costs the same number of prompt tokens, in both modes and on every client."""
+    """The same prompt costs the same number of prompt tokens, in both modes and on every client.
+
+    Recorded traffic may be of several endpoints, and what its parameters did to the prompt, or a cache to the
+    count, is not known: there, another number proves nothing.
+    """
     costs: dict[bytes, dict[int, str]] = defaultdict(dict)
     for answer in run.answers:
         tokens = (answer.usage or {}).get("prompt_tokens")
@@ -35,6 +45,8 @@ def the_same_prompt_costs_the_same(run: WholeRun) -> Violations:
     for by_tokens in costs.values():
         if len(by_tokens) > 1:
             said = "; ".join(f"{tokens} in {where}" for tokens, where in by_tokens.items())
+            if any(answer.observation.scenario.is_recorded for answer in run.answers):
+                raise NotJudgedError(f"{said}; recorded traffic does not show why")
             yield Violation(received=said, expected="one number of prompt tokens")
 
 
@@ -95,6 +107,85 @@ def a_second_turn_costs_more(run: WholeRun) -> Violations:
         yield Violation(
             received=f"{second} prompt tokens with the call and its result, {first} without",
             expected="the tokens of every message",
+        )
+
+
+@rule(
+    "usage.history-counts",
+    level="spec",
+    source=f"{_SOURCE}: prompt_tokens count the whole conversation; servers that read the last message alone",
+    breaks="The model answers without knowing what was said before; or costs come out wrong.",
+)
+def earlier_turns_cost_tokens(run: WholeRun) -> Violations:
+    """A question after a turn of thirty-five words costs more than a short question, by half a token a word.
+
+    The token counts decide, for a weak model may forget what it was told.
+    """
+    alone, after = (count(run.answer(name), "prompt_tokens") for name in ("with-usage", "conversation"))
+    if after - alone < _EARLIER_TOKENS:
+        yield Violation(
+            received=f"{after} prompt tokens with two earlier turns, {alone} for a short question",
+            expected=f"at least {alone + _EARLIER_TOKENS}",
+        )
+
+
+@rule(
+    "usage.longer-input-costs-more",
+    level="spec",
+    source="OpenAI API reference, the response object: usage.input_tokens",
+    breaks="Costs come out wrong.",
+)
+def a_longer_input_costs_more(run: WholeRun) -> Violations:
+    """A response to a long text before a question costs more input than one to the question alone."""
+    short, long = (
+        _counted(run.first(ResponseAnswer, name).usage, "input_tokens")
+        for name in ("response", "response-story")
+    )
+    if long <= short:
+        yield Violation(received=f"{long} input tokens with the text, {short} without", expected="more")
+
+
+@rule(
+    "usage.second-prompt-costs-more",
+    level="spec",
+    source=f"{_SOURCE}: prompt_tokens; OpenAI API reference, completions/create (legacy): prompt",
+    breaks="Costs come out too low.",
+)
+def a_second_prompt_costs_more(run: WholeRun) -> Violations:
+    """A legacy prompt with a second one beside it costs more than alone."""
+    alone, both = (
+        _counted(run.first(TextAnswer, name).usage, "prompt_tokens")
+        for name in ("completion", "completion-prompts")
+    )
+    if both <= alone:
+        yield Violation(received=f"{both} prompt tokens for two prompts, {alone} for one", expected="more")
+
+
+def _counted(usage: Object, name: str) -> int:
+    value = usage.get(name)
+    if not isinstance(value, int):
+        raise NotJudgedError(f"no {name}")
+    return value
+
+
+@rule(
+    "usage.n-counts-choices",
+    level="spec",
+    source=f"{_SOURCE}: completion_tokens of all choices; OpenAI API reference, chat/create: n",
+    breaks="Costs and tokens per second come out too low.",
+)
+def a_second_choice_costs_completion_tokens(run: WholeRun) -> Violations:
+    """Two choices cost more completion tokens than one that says the same."""
+    once, twice = run.answer("with-usage"), run.answer("usage-n")
+    texts = [choice.text or "" for choice in (*once.choices, *twice.choices)]
+    alone, both = (count(answer, "completion_tokens") for answer in (once, twice))
+    if len(set(texts)) != 1 or not texts[0] or len(twice.choices) <= len(once.choices):
+        raise NotJudgedError("the choices do not say the same")
+    if alone > len(texts[0].encode()):
+        raise NotJudgedError("the model may have thought, now longer and now shorter")
+    if both <= alone:
+        yield Violation(
+            received=f"{both} completion tokens for two choices, {alone} for one", expected=f"{2 * alone}"
         )
 
 

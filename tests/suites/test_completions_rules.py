@@ -56,6 +56,22 @@ def one_token_more(body: Any) -> None:
         ("completions.echo", "completion-echo", choice(text=" mat and purred")),
         ("completions.nothing-generated", "completion-scored", one_token_more),
         ("completions.usage-sum", "completion", lambda body: body["usage"].update(total_tokens=1)),
+        ("completions.prompt-counted", "completion", lambda body: body["usage"].update(prompt_tokens=0)),
+        (
+            "completions.choices-counted",
+            "completion-n",
+            lambda body: body["usage"].update(completion_tokens=6),
+        ),
+        (
+            "completions.echo-offsets",
+            "completion-echo-logprobs",
+            logprobs(lambda arrays: arrays["text_offset"].__setitem__(5, 0)),
+        ),
+        (
+            "completions.echo-offsets",
+            "completion-echo-logprobs",
+            logprobs(lambda arrays: arrays.update(text_offset=[at + 18 for at in arrays["text_offset"]])),
+        ),
         ("completions.model-named", "completion", lambda body: body.update(model="another")),
         ("completions.same-kind-in-both-modes", "completion", choice(text="")),
         ("completions.cap-obeyed", "completion-cap-one", choice(text="Hello! How can I help you today?")),

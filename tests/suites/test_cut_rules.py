@@ -131,6 +131,9 @@ def test_what_no_cut_explains_is_caught(lies: Lies, rule: str, scenario: str, ch
     [
         ("params.stop-honoured", "stop-letter", said("I can't do that.", "stop", tokens=6)),
         ("params.stop-honoured", "stop-list", said("1 2 3 4 5 6 7 8", "length", tokens=24)),
+        ("params.stop-honoured", "stop", said("I can count to 5", "stop", tokens=5)),
+        ("params.stop-finish-reason", "stop", said("I can count to 5", "length", tokens=5)),
+        ("params.stop-finish-reason", "stop-letter", said("I could", "length", tokens=3)),
         ("params.max-tokens-honoured", "capped", said(_CANNED, "stop", tokens=9)),
         ("params.n-choices-whole", "two-choices", said("", "length", tokens=16, reasoning=None)),
         ("chat.cut-is-called-length", "capped", said(_CANNED, "stop", tokens=12)),
@@ -142,6 +145,25 @@ def test_what_may_have_ended_by_itself_is_undecided(
     lies: Lies, rule: str, scenario: str, change: Change
 ) -> None:
     assert outcome(lies, rule, scenario, change) is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("scenario", "text"),
+    [("stop", "I like the number 6"), ("stop-list", "Use version v9"), ("stop-list", "It was all that jazz")],
+)
+def test_what_a_text_ends_with_is_no_piece_of_a_stop_sequence_by_chance(
+    lies: Lies, scenario: str, text: str
+) -> None:
+    change = said(text, "stop", tokens=6)
+    assert outcome(lies, "params.stop-not-included", scenario, change) is not Outcome.FAIL
+
+
+@pytest.mark.parametrize(("scenario", "text"), [("stop", "1 2 3 4 5 6"), ("stop-list", "1 2 3 4 5 6 7 8 9")])
+def test_a_piece_of_a_stop_sequence_at_the_end_of_the_count_is_caught(
+    lies: Lies, scenario: str, text: str
+) -> None:
+    change = said(text, "stop", tokens=12)
+    assert outcome(lies, "params.stop-not-included", scenario, change) is Outcome.FAIL
 
 
 def test_thoughts_beyond_max_tokens_do_not_show_that_it_is_ignored(lies: Lies) -> None:
@@ -178,6 +200,20 @@ def cut_response(body: Any) -> None:
 )
 def test_a_cut_response_leaves_a_rule_undecided(lies: Lies, rule: str, scenario: str) -> None:
     assert outcome(lies, rule, scenario, cut_response) is Outcome.INCONCLUSIVE
+
+
+def test_a_response_that_used_up_its_cap_may_have_half_a_call_whatever_it_says(lies: Lies) -> None:
+    def change(body: Any) -> None:
+        (call,) = (item for item in body["output"] if item["type"] == "function_call")
+        call["arguments"] = call["arguments"][:8]
+        body["usage"].update(output_tokens=48, total_tokens=body["usage"]["input_tokens"] + 48)
+
+    def whole(body: Any) -> None:
+        change(body)
+        body["usage"].update(output_tokens=9, total_tokens=body["usage"]["input_tokens"] + 9)
+
+    assert outcome(lies, "responses.call-shape", "response-tool", change) is Outcome.INCONCLUSIVE
+    assert outcome(lies, "responses.call-shape", "response-tool", whole) is Outcome.FAIL
 
 
 def test_a_cut_response_of_another_model_is_caught_all_the_same(lies: Lies) -> None:

@@ -19,6 +19,7 @@ from tests.servers import Answer, head, resets_after, says, sized
 from tests.suites.conftest import Lies
 
 _BODY = b'{"object": "chat.completion"}'
+_CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(_BODY), _BODY)
 _EVENT = b'data: {"object": "chat.completion.chunk"}\n\n'
 
 
@@ -32,6 +33,13 @@ def answer(*headers: str, body: bytes = _BODY, media_type: str = "application/js
         ("http.answered", says()),
         ("http.whole-body", says(head(headers=["Content-Length: 99"]) + _BODY)),
         ("http.whole-body", resets_after(head(headers=["Content-Length: 99"]) + _BODY)),
+        ("http.status-line", says(b"INFO answering\r\n" + sized(_BODY))),
+        ("http.length-reached", says(head(headers=["Content-Length: 99"]) + _BODY)),
+        ("http.one-framing", answer("Content-Length: 29", "Transfer-Encoding: chunked", body=_CHUNKED)),
+        ("http.nothing-after-end", says(sized(_BODY) + b"\r\n")),
+        ("http.nothing-after-end", says(sized(_BODY) + b"HTTP/1.1 200 OK\r\n\r\n")),
+        ("http.nothing-after-end", answer("Content-Length: 9")),
+        ("http.nothing-after-end", answer("Transfer-Encoding: chunked", body=_CHUNKED + b"0\r\n\r\n")),
         ("http.success", says(sized(_BODY, "500 Oops"))),
         ("http.success", says(sized(_BODY, "201 Created"))),
         ("http.no-error-in-success", says(sized(b'{"error": {"message": "No."}}'))),

@@ -257,6 +257,63 @@ def test_a_response_that_failed_is_a_finding_and_need_not_have_usage(
     assert "responses.usage-given" not in found
 
 
+@pytest.mark.parametrize("key", ["delta", "input"])
+def test_the_input_of_a_custom_tool_is_what_was_streamed_of_it(tmp_path: Path, key: str) -> None:
+    told = str(CUSTOM_TOOLS["streamed response"]["response"])
+    wrong = (
+        told.replace('"delta": "1"', '"delta": "2"') if key == "delta" else told.replace("SELECT 1", "DROP")
+    )
+    line = {**CUSTOM_TOOLS["streamed response"], "response": wrong}
+    found = {rule for rule, _, _ in failing(judged(tmp_path, line))}
+    assert {"responses.text-is-deltas", "responses.item-is-deltas", "responses.calls-in-response"} <= found
+
+
+def test_the_final_response_has_the_input_of_a_custom_tool_that_was_streamed(tmp_path: Path) -> None:
+    told = str(CUSTOM_TOOLS["streamed response"]["response"])
+    begun, completed, end = told.rpartition("event: response.completed")
+    line = {
+        **CUSTOM_TOOLS["streamed response"],
+        "response": begun + completed + end.replace("SELECT 1", "DROP"),
+    }
+    assert "responses.calls-in-response" in {rule for rule, _, _ in failing(judged(tmp_path, line))}
+
+
+def test_a_custom_tools_call_has_an_end_of_its_input(tmp_path: Path) -> None:
+    told = str(CUSTOM_TOOLS["streamed response"]["response"])
+    frames = [frame for frame in told.split("\n\n") if "custom_tool_call_input.done" not in frame]
+    line = {**CUSTOM_TOOLS["streamed response"], "response": "\n\n".join(frames)}
+    assert "responses.text-done" in {rule for rule, _, _ in failing(judged(tmp_path, line))}
+
+
+def test_another_time_in_the_events_of_a_response_is_no_finding(tmp_path: Path) -> None:
+    told = str(CUSTOM_TOOLS["streamed response"]["response"])
+    line = {
+        **CUSTOM_TOOLS["streamed response"],
+        "response": told.replace("1790000000", "1790000009", 1),
+    }
+    assert failing(judged(tmp_path, line)) == []
+
+
+def test_recorded_traffic_does_not_show_why_a_prompt_costs_another_number(tmp_path: Path) -> None:
+    less = {**completion(content="Hello"), "id": "chatcmpl-2", "usage": {**_USAGE, "prompt_tokens": 4}}
+    less["usage"] = {**less["usage"], "total_tokens": 13}
+    run = judged(tmp_path, {**asked(), "response": completion(content="Hi")}, {**asked(), "response": less})
+    found = {one.outcome for one in run.verdicts if one.rule == "usage.same-prompt-same-cost"}
+    assert found == {Outcome.INCONCLUSIVE}
+    assert failing(run) == []
+
+
+def test_recorded_traffic_does_not_show_that_one_endpoint_gave_a_call_id_twice(tmp_path: Path) -> None:
+    call = completion("tool_calls", tool_calls=[_FUNCTION_CALL])
+    lines = [
+        {**asked(tools=[_FUNCTION]), "response": {**call, "id": f"chatcmpl-{number}"}} for number in (1, 2)
+    ]
+    run = judged(tmp_path, *lines)
+    found = {one.outcome for one in run.verdicts if one.rule == "tools.ids-of-one-answer"}
+    assert found == {Outcome.INCONCLUSIVE}
+    assert failing(run) == []
+
+
 def _outcome_of_ids(run: Run) -> Outcome:
     return next(one.outcome for one in run.verdicts if one.rule == "usage.unique-ids")
 

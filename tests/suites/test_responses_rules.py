@@ -93,6 +93,8 @@ def follow_up(lies: Lies, scenario: str) -> Observation:
             "response",
             lambda body: body["usage"].update(output_tokens_details={"reasoning_tokens": 99}),
         ),
+        ("responses.input-counted", "response", lambda body: body["usage"].update(input_tokens=0)),
+        ("responses.input-counted", "response-items", lambda body: body["usage"].update(input_tokens=5)),
         ("responses.cap-obeyed", "response-capped", lambda body: body["usage"].update(output_tokens=17)),
         ("responses.cut-is-incomplete", "response-capped", lambda body: body.update(status="completed")),
         (
@@ -134,6 +136,15 @@ def test_a_lie_in_a_response_is_caught(lies: Lies, rule: str, scenario: str, lie
         ),
         ("responses.sequence-numbers", lambda events: events[3].update(sequence_number=0)),
         ("responses.same-id", lambda events: events[-1]["response"].update(id="resp_x")),
+        (
+            "responses.same-created",
+            lambda events: events[-1]["response"].update(created_at=events[0]["response"]["created_at"] + 1),
+        ),
+        ("responses.part-places", lambda events: find(events, "content_part.added").update(content_index=1)),
+        (
+            "responses.streamed-before-final",
+            lambda events: events.__setitem__(slice(None), [one for one in events if "response" in one]),
+        ),
         ("responses.item-ids", lambda events: find(events, "output_text.delta").update(item_id="x")),
         ("responses.item-ids", lambda events: item(events[-1]["response"]).update(id="x")),
         ("responses.item-places", lambda events: find(events, "output_item.added").update(output_index=1)),
@@ -180,6 +191,10 @@ def test_a_lie_in_an_event_is_caught(lies: Lies, rule: str, lie: Change) -> None
         (
             "responses.item-is-deltas",
             lambda events: find(events, "output_item.done")["item"].update(arguments="{}"),
+        ),
+        (
+            "responses.calls-in-response",
+            lambda events: item(events[-1]["response"]).update(arguments="{}"),
         ),
         ("responses.text-done", lambda events: drop(events, "function_call_arguments.done")),
         ("responses.item-added", lambda events: drop(events, "output_item.added")),
@@ -229,6 +244,32 @@ def test_a_lie_in_a_next_turn_is_caught(lies: Lies, rule: str, scenario: str, li
 def test_a_replay_that_is_refused_is_caught(lies: Lies) -> None:
     answer = says(sized(b'{"error":{"message":"17 validation errors"}}', "422 Unprocessable Entity"))
     assert "responses.replay-accepted" in lies.told(answer, "response-items", Mode.PLAIN)
+
+
+def test_an_assistants_parts_that_are_refused_are_caught(lies: Lies) -> None:
+    answer = says(sized(b'{"error":{"message":"no variant of InputItem"}}', "422 Unprocessable Entity"))
+    told = lies.told(answer, "response-assistant-parts", Mode.PLAIN)
+    assert "responses.assistant-parts-accepted" in told
+    assert "http.success" not in told
+
+
+def test_a_response_that_was_not_streamed_is_blamed_for_that_alone(lies: Lies) -> None:
+    def alone(events: Any) -> None:
+        events[:] = [event for event in events if "response" in event]
+
+    told = {
+        rule for rule in lies.framed("response", changed(alone)) if not rule.startswith("responses.client")
+    }
+    assert told == {"responses.streamed-before-final", "responses.sequence-numbers"}
+
+
+def test_an_answer_that_counts_no_input_is_not_one_that_forgot(lies: Lies) -> None:
+    seen = follow_up(lies, "response-next-turn")
+    body = json.loads(seen.response.body)
+    body["usage"].update(input_tokens=0)
+    found = outcomes("responses", retold(seen, json.dumps(body).encode()))
+    assert found["responses.input-counted"] is Outcome.FAIL
+    assert found["responses.next-turn-remembers"] is Outcome.INCONCLUSIVE
 
 
 def test_a_repeated_response_id_is_caught(lies: Lies) -> None:

@@ -101,6 +101,28 @@ def test_how_an_exchange_ended_is_known(
         assert ask(base_url).ended is ending
 
 
+@pytest.mark.parametrize(
+    ("answer", "surplus"),
+    [
+        (sized(b"{}"), b""),
+        (sized(b"{}") + b"\r\n", b"\r\n"),
+        (head(headers=["Content-Length: 1"]) + b"{}", b"}"),
+        (head(headers=["Transfer-Encoding: chunked"]) + b"2\r\n{}\r\n0\r\n\r\n0\r\n\r\n", b"0\r\n\r\n"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + sized(b"{}") + KEY.encode(), b"*" * len(KEY)),
+        (head() + b"{} until the end", b""),
+    ],
+    ids=["nothing", "line_end", "short_length", "second_last_chunk", "key", "ends_by_closing"],
+)
+def test_what_comes_after_an_answer_is_recorded(
+    ask: Callable[..., Exchange], answer: bytes, surplus: bytes
+) -> None:
+    with server(says(answer)) as base_url:
+        exchange = ask(base_url)
+    assert exchange.response is not None
+    assert exchange.response.surplus == surplus
+    assert from_json(to_json(exchange)) == exchange
+
+
 def test_a_refused_connection_is_unreachable(ask: Callable[..., Exchange]) -> None:
     with server(says(b"")) as base_url:
         pass

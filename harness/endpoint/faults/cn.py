@@ -10,6 +10,7 @@ from harness.endpoint.departure import (
     body_bytes,
     choices_of,
     each,
+    every,
     fault,
     objects,
     plain_wire,
@@ -709,3 +710,29 @@ def reasoning_twice(body: Any) -> None:
 def reasoning_uncounted(body: Any) -> None:
     """Reasoning is shown, and usage counts 0 tokens of it."""
     body["choices"][0]["message"]["reasoning_content"] = "The user wants to know who I am."
+
+
+@fault(
+    "cn-usage-prompt-zero",
+    on=every("chat"),
+    shows=("with-usage", "founding"),
+    caught_by=("params.messages-counted",),
+    source="OpenAI API reference, completion usage: a prompt costs tokens",
+)
+def prompt_uncounted(body: Any) -> None:
+    """usage counts no prompt tokens, and its total is that of the completion."""
+    if usage := body.get("usage"):
+        usage.update(prompt_tokens=0, total_tokens=usage["completion_tokens"])
+
+
+@fault(
+    "cn-object-wrong.chunk",
+    on=_COMPLETION,
+    shows=_FOUNDING,
+    caught_by=("chat.schema-must",),
+    source="Portkey-AI/gateway#858",
+)
+def object_of_chunks(body: Any) -> None:
+    """A plain answer is called chat.completion.chunk, and its usage counts the completion alone."""
+    body["object"] = "chat.completion.chunk"
+    body["usage"] = {"completion_tokens": body["usage"]["completion_tokens"]}

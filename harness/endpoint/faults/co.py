@@ -10,6 +10,7 @@ from harness.endpoint.departure import (
     each,
     event_bytes,
     events,
+    every,
     fault,
     objects,
     request,
@@ -631,3 +632,105 @@ def usage_missing_plain(body: Any) -> None:
 def stream_created_zero(chunk: Any) -> None:
     """created of chunks is 0."""
     chunk["created"] = 0
+
+
+@fault(
+    "co-usage-prompt-zero",
+    on=every("completions"),
+    shows=("completion", "completion-with-usage"),
+    caught_by=("completions.prompt-counted",),
+    source="OpenAI API reference, completion usage: a prompt costs tokens",
+)
+def prompt_uncounted(body: Any) -> None:
+    """usage counts no prompt tokens, and its total is that of the completion."""
+    if usage := body.get("usage"):
+        usage.update(prompt_tokens=0, total_tokens=usage["completion_tokens"])
+
+
+@fault(
+    "co-usage-first-prompt",
+    on=_PLAIN,
+    shows=("completion", "completion-prompts"),
+    caught_by=("usage.second-prompt-costs-more",),
+    source="OpenAI API reference, completions/create (legacy): prompt, one or more",
+)
+def first_prompt_counted(body: Any) -> None:
+    """Of several prompts and their choices, usage counts the first."""
+    if len(choices_of(body)) == 2:
+        body["usage"] = {"prompt_tokens": 18, "completion_tokens": 4, "total_tokens": 22}
+
+
+@fault(
+    "co-usage-one-choice",
+    on=_PLAIN,
+    shows=("completion-n",),
+    caught_by=("completions.choices-counted",),
+    source="OpenAI API reference, completion usage: all choices count",
+)
+def one_choice_counted(body: Any) -> None:
+    """Of two choices, usage counts the first."""
+    usage = body["usage"]
+    usage["completion_tokens"] //= len(choices_of(body))
+    usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+def _moved(body: Any, by: int) -> None:
+    """Move the offsets of a completion's or a chunk's tokens."""
+    for choice in choices_of(body):
+        if choice["logprobs"]:
+            choice["logprobs"]["text_offset"] = [at + by for at in choice["logprobs"]["text_offset"]]
+
+
+@fault(
+    "co-echo-offsets",
+    on=events("completions"),
+    shows=("completion-echo-logprobs",),
+    caught_by=("completions.echo-offsets",),
+    source="vllm-project/vllm#47815",
+)
+def echo_offsets_short(chunks: list[Any]) -> None:
+    """The new tokens of a streamed echo begin at offsets that are short by the prompt."""
+    for chunk in chunks[1:]:
+        _moved(chunk, -len("The cat sat on the"))
+
+
+@fault(
+    "co-echo-offsets.all",
+    on=every("completions"),
+    shows=("completion-echo-logprobs",),
+    caught_by=("completions.echo-offsets",),
+    source="OpenAI API reference, the completion object: text_offset",
+)
+def echo_offsets_moved(body: Any) -> None:
+    """With echo, offsets count from the end of the prompt."""
+    _moved(body, len("The cat sat on the"))
+
+
+@fault(
+    "co-logprobs-offsets.minus-one",
+    on=_PLAIN,
+    shows=("completion-logprobs",),
+    caught_by=("completions.logprobs-offsets",),
+    source="ai-dynamo/dynamo#12973",
+)
+def offsets_minus_one(body: Any) -> None:
+    """Every token begins at -1."""
+    for choice in choices_of(body):
+        if choice["logprobs"]:
+            choice["logprobs"]["text_offset"] = [-1] * len(choice["logprobs"]["tokens"])
+
+
+@fault(
+    "co-logprobs-so-far",
+    on=events("completions"),
+    shows=("completion-logprobs",),
+    caught_by=("completions.logprobs-spell-the-text",),
+    source="sgl-project/sglang#21583, of chat",
+)
+def logprobs_so_far(chunks: list[Any]) -> None:
+    """Each chunk of a legacy stream has the log probabilities of all tokens so far."""
+    so_far: dict[str, list[Any]] = {}
+    for chunk in chunks:
+        for choice in choices_of(chunk):
+            for name, values in (choice["logprobs"] or {}).items():
+                so_far[name] = choice["logprobs"][name] = [*so_far.get(name, ()), *values]

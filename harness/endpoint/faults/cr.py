@@ -1203,3 +1203,33 @@ def content_filter_400(_: Any) -> None:
         "<400> InternalError.Algo.DataInspectionFailed: Output data may contain inappropriate content.",
         code="data_inspection_failed",
     )
+
+
+@fault(
+    "cr-last-message-only",
+    on=_CHAT,
+    shows=("with-usage", "conversation"),
+    caught_by=("usage.history-counts",),
+    source="servers that read the last message alone",
+)
+def last_message_alone(body: Any) -> None:
+    """Of a conversation only the last message is read, and counted."""
+    last = list(_messages(body))[-1:]
+    if last and last[0].get("role") == "user":
+        body["messages"] = last
+
+
+@fault(
+    "cr-n-counted-once.choice",
+    on=_PLAIN,
+    shows=("with-usage", "usage-n"),
+    caught_by=("usage.n-counts-choices",),
+    source="OpenAI API reference, completion usage: all choices count",
+)
+def one_choice_counted(body: Any) -> None:
+    """The usage of two choices of several tokens counts the first."""
+    if all(choice["message"]["content"] == "pong" for choice in choices_of(body)):
+        for choice in choices_of(body):
+            choice["message"]["content"] = "pong, and pong again"
+        used = body["usage"]
+        used.update(completion_tokens=5, total_tokens=used["prompt_tokens"] + 5)

@@ -400,3 +400,17 @@ def count(body: Any) -> None:
 def model_empty(body: Any) -> None:
     """The model is an empty text."""
     body["model"] = ""
+
+
+@fault(
+    "em-empty-vector",
+    on=_LIST,
+    shows=_BATCH,
+    caught_by=("embeddings.schema-spec",),
+    source="garrytan/gbrain#328",
+)
+def vector_empty(body: Any) -> None:
+    """Every embedding of a list is []."""
+    for item in body["data"]:
+        if len(body["data"]) > 1:
+            item["embedding"] = []

@@ -12,6 +12,7 @@ from harness.endpoint.departure import (
     each,
     event_bytes,
     events,
+    every,
     fault,
     objects,
     request,
@@ -1012,3 +1013,163 @@ def logprobs_missing(body: Any) -> None:
 def item_ids_shared(body: Any) -> None:
     """Two items of a response have the same id."""
     body["output"].append(body["output"][0])
+
+
+@fault(
+    "re-usage-zero",
+    on=every("responses"),
+    shows=("response", "response-story"),
+    caught_by=("responses.input-counted",),
+    source="sgl-project/sglang#10012",
+)
+def usage_zero(body: Any) -> None:
+    """usage counts no input tokens, and its total is that of the output."""
+    usage = body.get("response", body).get("usage")
+    if usage:
+        usage.update(input_tokens=0, total_tokens=usage["output_tokens"])
+
+
+@fault(
+    "re-usage-constant",
+    on=every("responses"),
+    shows=("response", "response-story"),
+    caught_by=("usage.longer-input-costs-more",),
+    source="OpenAI API reference, the response object: usage counts the input",
+)
+def usage_constant(body: Any) -> None:
+    """usage counts nine input tokens, whatever was asked."""
+    usage = body.get("response", body).get("usage")
+    if usage:
+        usage.update(input_tokens=9, total_tokens=9 + usage["output_tokens"])
+
+
+@fault(
+    "re-content-index",
+    on=_EVENTS,
+    shows=_SHOWS,
+    caught_by=("responses.part-places",),
+    source="vllm-project/vllm#45742",
+)
+def content_index_from_one(chunks: list[Any]) -> None:
+    """A message after a reasoning item begins with the content_index 1."""
+    thought = {"id": "rs_1", "type": "reasoning", "summary": []}
+    for event in chunks:
+        if "output_index" in event:
+            event["output_index"] += 1
+        if "content_index" in event:
+            event["content_index"] += 1
+        if event["type"].endswith(("completed", "incomplete")):
+            event["response"]["output"].insert(0, thought)
+    first = next(place for place, event in enumerate(chunks) if "output_index" in event)
+    chunks[first:first] = [
+        {"type": f"response.output_item.{name}", "sequence_number": 0, "output_index": 0, "item": thought}
+        for name in ("added", "done")
+    ]
+    _numbered(chunks)
+
+
+@fault(
+    "re-final-only",
+    on=_EVENTS,
+    shows=("response", "response-tool"),
+    caught_by=("responses.streamed-before-final",),
+    source="BerriAI/litellm#21090",
+    because=_NO_ITEM,
+)
+def final_event_only(chunks: list[Any]) -> None:
+    """A stream is its terminal event alone."""
+    del chunks[:-1]
+    _numbered(chunks)
+
+
+@fault(
+    "re-final-only.opened",
+    on=_EVENTS,
+    shows=("response", "response-tool"),
+    caught_by=("responses.streamed-before-final",),
+    source="BerriAI/litellm#21090",
+)
+def no_output_streamed(chunks: list[Any]) -> None:
+    """A stream begins and ends in good order, and nothing of the output comes between."""
+    chunks[:] = [event for event in chunks if "response" in event]
+    _numbered(chunks)
+
+
+@fault(
+    "re-only-done",
+    on=stream_bytes("responses"),
+    shows=_SHOWS,
+    caught_by=("responses.terminal-event",),
+    source="mnfst/llm-gateway#1843",
+    because=_NO_END,
+)
+def only_done(_: bytes) -> bytes:
+    """A stream is [DONE] alone."""
+    return b"data: [DONE]\n\n"
+
+
+@fault(
+    "re-heartbeat",
+    on=_EVENTS,
+    shows=_SHOWS,
+    caught_by=("responses.event-schema-must",),
+    source="diegosouzapw/OmniRoute#2233",
+)
+def bare_heartbeat(chunks: list[Any]) -> None:
+    """A response.in_progress without response and number comes as a heartbeat."""
+    chunks.insert(len(chunks) // 2, {"type": "response.in_progress"})
+
+
+@fault(
+    "re-assistant-parts",
+    on=_ASK,
+    shows=("response-assistant-parts",),
+    caught_by=("responses.assistant-parts-accepted",),
+    source="envoyproxy/ai-gateway#1881",
+)
+def assistant_parts_refused(body: Any) -> None:
+    """An assistant's message of typed parts without an id is refused as input."""
+    for item in body["input"] if isinstance(body["input"], list) else ():
+        if isinstance(item.get("content"), list) and item.get("role") == "assistant" and "id" not in item:
+            raise Refusal("input: data did not match any variant of untagged enum InputItem", param="input")
+
+
+@fault(
+    "re-final-arguments",
+    on=_EVENTS,
+    shows=("response-tool",),
+    caught_by=("responses.calls-in-response",),
+    source=_REFERENCE,
+)
+def final_arguments_differ(chunks: list[Any]) -> None:
+    """The call of the final response has other arguments than were streamed."""
+    for item in chunks[-1]["response"]["output"]:
+        if item["type"] == "function_call":
+            item["arguments"] = "{}"
+
+
+@fault(
+    "re-call-id-static",
+    on=every("responses"),
+    shows=("response-tool", "response-tool-named"),
+    caught_by=("tools.ids-of-one-answer",),
+    source="ids that count the calls of one answer: call_0, call_1",
+)
+def call_id_static(body: Any) -> None:
+    """The call of every response has the call_id call_0."""
+    items = [body.get("item"), *(body.get("response", body).get("output") or ())]
+    for item in items:
+        if item and item["type"] == "function_call":
+            item["call_id"] = "call_0"
+
+
+@fault(
+    "re-created-moves",
+    on=_EVENTS,
+    shows=_SHOWS,
+    caught_by=("responses.same-created",),
+    source=_REFERENCE,
+)
+def created_moves(chunks: list[Any]) -> None:
+    """The final response has another created_at than the first."""
+    chunks[-1]["response"]["created_at"] += 1

@@ -1,5 +1,6 @@
 """Streams: faults of chunks and their order."""
 
+import copy
 from typing import Any
 
 from harness.endpoint.departure import choices_of, each, events, fault
@@ -421,3 +422,107 @@ def hidden_reasoning(chunk: Any) -> None:
         chunk["usage"]["completion_tokens"] += 60
         chunk["usage"]["total_tokens"] += 60
         chunk["usage"]["completion_tokens_details"]["reasoning_tokens"] = 0
+
+
+@fault(
+    "sc-role-empty",
+    on=events("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.schema-must",),
+    source="MiniMax-AI/MiniMax-M2.5#2",
+)
+def role_empty(chunks: list[Any]) -> None:
+    """Every delta after the first has the role ""."""
+    for chunk in chunks[1:]:
+        for choice in choices_of(chunk):
+            choice["delta"]["role"] = ""
+
+
+@fault(
+    "sc-finish-with-reasoning",
+    on=events("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.finish-last",),
+    source="open-webui/open-webui#16377",
+)
+def finish_with_reasoning(chunks: list[Any]) -> None:
+    """The finish reason comes with the last reasoning, and text behind it."""
+    thought = copy.deepcopy(chunks[1])
+    thought["choices"][0].update(
+        delta={"reasoning_content": "They greet me."}, finish_reason="stop", logprobs=None
+    )
+    chunks.insert(1, thought)
+    for chunk in chunks[2:]:
+        for choice in choices_of(chunk):
+            choice["finish_reason"] = None
+
+
+@fault(
+    "sc-choice-index-counts",
+    on=events("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.choice-indexes",),
+    source="huggingface/text-generation-inference#1648",
+    because="Each chunk is taken for another choice, of which every rule on choices finds a piece.",
+)
+def index_counts_chunks(chunks: list[Any]) -> None:
+    """The index of the only choice counts the chunks."""
+    for number, chunk in enumerate(chunks):
+        for choice in choices_of(chunk):
+            choice["index"] = number
+
+
+@fault(
+    "sc-logprobs-so-far",
+    on=events("chat"),
+    shows=("logprobs", "top-logprobs"),
+    caught_by=("params.logprobs-spell-the-text",),
+    source="sgl-project/sglang#21583",
+)
+def logprobs_so_far(chunks: list[Any]) -> None:
+    """Each chunk has the log probabilities of all tokens so far."""
+    said: list[Any] = []
+    for chunk in chunks:
+        for choice in choices_of(chunk):
+            if choice.get("logprobs"):
+                said += choice["logprobs"]["content"]
+                choice["logprobs"]["content"] = list(said)
+
+
+@fault(
+    "sc-one-choice-ends",
+    on=events("chat"),
+    shows=("two-choices",),
+    caught_by=("stream.finish-given",),
+    source="sgl-project/sglang#8417",
+)
+def last_choice_alone_ends(chunks: list[Any]) -> None:
+    """Of two choices only the last has a finish reason."""
+    ends = [chunk for chunk in chunks if any(choice["finish_reason"] for choice in choices_of(chunk))]
+    for chunk in ends[:-1]:
+        chunks.remove(chunk)
+
+
+@fault(
+    "sc-created-milliseconds",
+    on=each("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.schema-spec",),
+    source="EricLBuehler/mistral.rs#1805",
+)
+def created_in_milliseconds(chunk: Any) -> None:
+    """created of chunks is in milliseconds."""
+    chunk["created"] *= 1000
+
+
+@fault(
+    "sc-two-finish-chunks.usage",
+    on=events("chat"),
+    shows=("with-usage",),
+    caught_by=("stream.finish-once",),
+    source="skye-harris/hass_local_openai_llm#92",
+)
+def second_finish_with_usage(chunks: list[Any]) -> None:
+    """A second chunk has a finish reason, and the usage."""
+    if chunks[-1].get("usage"):
+        chunks[-1]["choices"] = copy.deepcopy(chunks[-2]["choices"])

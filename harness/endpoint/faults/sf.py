@@ -15,12 +15,14 @@ from harness.endpoint.departure import (
     event_bytes,
     events,
     fault,
+    plain_wire,
     request,
     stream_bytes,
     stream_wire,
     with_header,
 )
 from harness.endpoint.refusal import Refusal
+from harness.endpoint.status_line import PHRASES
 
 _FOUNDING = ("founding",)
 _DONE = b"data: [DONE]\n\n"
@@ -682,7 +684,7 @@ def done_as_json(body: bytes) -> bytes:
     "sf-content-length-short",
     on=stream_wire("chat"),
     shows=_FOUNDING,
-    caught_by=("http.whole-body",),
+    caught_by=("http.length-reached", "http.whole-body"),
     source="RFC 9112, 6.3: a body shorter than its content-length is incomplete",
     because=_NO_ANSWER,
 )
@@ -785,3 +787,165 @@ def array_of_chunks(answer: Answer) -> Answer:
         pieces=(Piece(Kind.JSON, chunks),),
         is_stream=False,
     )
+
+
+@fault(
+    "sf-comment-in-line",
+    on=stream_bytes("chat"),
+    shows=_FOUNDING,
+    caught_by=("stream.json-payloads",),
+    source="open-software-network/os-clovy#659",
+    because=_NO_ANSWER,
+)
+def comment_in_line(body: bytes) -> bytes:
+    """A keep-alive with its blank line stands in the middle of a data line."""
+    at = _middle(body) + len(b'data: {"id"')
+    return body[:at] + b": keep-alive\n\n" + body[at:]
+
+
+# --- framing of HTTP ---
+
+
+def _raw(
+    wire: Wire,
+    *,
+    length: int | None = None,
+    is_chunked: bool = False,
+    before: bytes = b"",
+    after: bytes = b"",
+) -> Wire:
+    """The wire as bytes that no HTTP library would send, with this Content-Length."""
+    fields = [(name, value) for name, value in wire.headers if name != "content-length"]
+    fields += [("transfer-encoding", "chunked")] if is_chunked else []
+    fields += [("content-length", str(length))] if length is not None else []
+    fields += [("connection", "close")]
+    lines = [
+        f"HTTP/1.1 {wire.status} {PHRASES[wire.status]}",
+        *(f"{name}: {value}" for name, value in fields),
+    ]
+    body = [write.data for write in wire.writes]
+    if is_chunked:
+        body = [b"%x\r\n%b\r\n" % (len(data), data) for data in body]
+    head = before + "\r\n".join([*lines, "", ""]).encode()
+    last = (b"0\r\n\r\n" if is_chunked else b"") + after
+    writes = tuple(replace(write, data=data) for write, data in zip(wire.writes, body, strict=True))
+    first, *rest = writes
+    *rest, end = [replace(first, data=head + first.data), *rest]
+    return replace(wire, writes=(*rest, replace(end, data=end.data + last)), is_raw=True)
+
+
+def _size(wire: Wire) -> int:
+    return sum(len(write.data) for write in wire.writes)
+
+
+@fault(
+    "sf-two-framings",
+    on=plain_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.one-framing",),
+    source="timoklimmer/powerproxy-aoai#53",
+)
+def two_framings(wire: Wire) -> Wire:
+    """A plain answer has Transfer-Encoding: chunked and a Content-Length."""
+    return _raw(wire, length=_size(wire), is_chunked=True)
+
+
+@fault(
+    "sf-two-framings.stream",
+    on=stream_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.one-framing",),
+    source="timoklimmer/powerproxy-aoai#53",
+)
+def two_framings_of_a_stream(wire: Wire) -> Wire:
+    """A stream has Transfer-Encoding: chunked and a Content-Length."""
+    return _raw(wire, length=_size(wire), is_chunked=True)
+
+
+@fault(
+    "sf-content-length-long",
+    on=plain_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.length-reached",),
+    source="RFC 9112, 6.3: a body shorter than its content-length is incomplete",
+    because=_NO_ANSWER,
+)
+def plain_length_too_long(wire: Wire) -> Wire:
+    """A whole plain answer has a Content-Length that it does not reach."""
+    return _raw(wire, length=_size(wire) + 7)
+
+
+@fault(
+    "sf-content-length-other",
+    on=stream_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.nothing-after-end",),
+    source="braintrustdata/braintrust-proxy#1124",
+    because=_NO_ANSWER,
+)
+def stream_length_of_another_body(wire: Wire) -> Wire:
+    """A stream has the Content-Length of another body, which is shorter."""
+    return _raw(wire, length=_size(wire) * 2 // 3)
+
+
+@fault(
+    "sf-content-length-other.plain",
+    on=plain_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.nothing-after-end",),
+    source="RFC 9112, 6.3: a body ends where its Content-Length says",
+    because=_NO_ANSWER,
+)
+def plain_length_too_short(wire: Wire) -> Wire:
+    """A plain answer has a Content-Length that is ten bytes too short."""
+    return _raw(wire, length=_size(wire) - 10)
+
+
+@fault(
+    "sf-bytes-after-end",
+    on=stream_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.nothing-after-end",),
+    source="RFC 9112, 6.3 and 9.2: what follows a response is taken for the next one",
+)
+def bytes_after_the_last_chunk(wire: Wire) -> Wire:
+    """Bytes follow the last chunk of a stream."""
+    return _raw(wire, is_chunked=True, after=b"\r\n0\r\n\r\n")
+
+
+@fault(
+    "sf-bytes-after-end.plain",
+    on=plain_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.nothing-after-end",),
+    source="RFC 9112, 6.3 and 9.2: what follows a response is taken for the next one",
+)
+def line_end_after_the_body(wire: Wire) -> Wire:
+    """A line end follows the bytes that the Content-Length counts."""
+    return _raw(wire, length=_size(wire), after=b"\r\n")
+
+
+@fault(
+    "sf-bytes-before",
+    on=plain_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.status-line",),
+    source="RFC 9112, 2.1: a response begins with its status line",
+    because=_NO_ANSWER,
+)
+def line_before_the_status_line(wire: Wire) -> Wire:
+    """A line of a log comes before the status line."""
+    return _raw(wire, length=_size(wire), before=b"INFO answering\r\n")
+
+
+@fault(
+    "sf-bytes-before.stream",
+    on=stream_wire("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.status-line",),
+    source="RFC 9112, 2.1: a response begins with its status line",
+    because=_NO_ANSWER,
+)
+def line_end_before_the_status_line(wire: Wire) -> Wire:
+    """A line end comes before the status line of a stream, as behind the answer before it."""
+    return _raw(wire, is_chunked=True, before=b"\r\n")

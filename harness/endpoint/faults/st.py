@@ -9,6 +9,7 @@ from harness.endpoint.departure import (
     choices_of,
     each,
     events,
+    every,
     fault,
     objects,
     with_calls,
@@ -600,3 +601,34 @@ def result_unanswered(body: Any) -> None:
     for choice in choices_of(body):
         if choice["finish_reason"] == "stop" and "tool_calls" not in choice["message"]:
             choice["message"]["content"] = ""
+
+
+@fault(
+    "st-id-static",
+    on=every("chat"),
+    shows=("tool-call", "tool-call-required"),
+    caught_by=("tools.ids-of-one-answer",),
+    source="ids that count the calls of one answer: call_0, call_1",
+)
+def id_static(body: Any) -> None:
+    """The calls of every answer have the ids call_0, call_1 and so on."""
+    for place, call in enumerate(calls_of(body)):
+        if call.get("id"):
+            call["id"] = f"call_{call.get('index', place)}"
+
+
+@fault(
+    "st-call-after-finish",
+    on=events("chat"),
+    shows=_CALL,
+    caught_by=("stream.finish-last",),
+    source="raullenchai/Rapid-MLX#433",
+)
+def call_after_finish(chunks: list[Any]) -> None:
+    """The finish reason stop comes before the call."""
+    if not any(call for chunk in chunks for call in calls_of(chunk)):
+        return
+    end = next(chunk for chunk in chunks if any(choice["finish_reason"] for choice in choices_of(chunk)))
+    chunks.remove(end)
+    end["choices"][0]["finish_reason"] = "stop"
+    chunks.insert(1, end)

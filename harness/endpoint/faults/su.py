@@ -204,3 +204,16 @@ def usage_parts(chunk: Any) -> None:
 def usage_key_unasked(chunk: Any) -> None:
     """Every chunk has usage null, unasked."""
     chunk.setdefault("usage", None)
+
+
+@fault(
+    "su-usage-choices-missing",
+    on=each("chat"),
+    shows=_USAGE,
+    caught_by=("stream.schema-must",),
+    source="vercel/ai#7417",
+)
+def usage_without_choices(chunk: Any) -> None:
+    """The usage chunk has no choices."""
+    if chunk.get("usage"):
+        del chunk["choices"]

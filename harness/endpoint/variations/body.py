@@ -294,9 +294,9 @@ def id_gen(chunk: Any) -> None:
 
 @variation("call-id-other", on=_PLAIN, shows=("tool-call", "tool-result"), source=_IDS)
 def call_id_other(body: Any) -> None:
-    """Ids of tool calls are toolu_ and nine letters."""
-    for number, call in enumerate(calls_of(body)):
-        call["id"] = f"toolu_{number}AbCdEfGh"
+    """Ids of tool calls are toolu_ and nine letters and digits."""
+    for call in calls_of(body):
+        call["id"] = f"toolu_{call['id'][-9:]}"
 
 
 @variation("call-id-uuid", on=_EACH, shows=("tool-call", "tool-result-streamed"), source=_IDS)
@@ -304,7 +304,7 @@ def call_id_uuid(chunk: Any) -> None:
     """Ids of streamed tool calls are UUIDs."""
     for call in calls_of(chunk):
         if call.get("id"):
-            call["id"] = f"chatcmpl-tool-{'0123456789abcdef' * 2}"[:40]
+            call["id"] = f"chatcmpl-tool-{call['id'][-24:]}"
 
 
 @variation(

@@ -36,6 +36,7 @@ _TEXTS = (
     "usage-longer",
     "usage-tool",
     "usage-n",
+    "conversation",
 )
 _CALLS = (
     "tool-call",
@@ -65,6 +66,7 @@ _RESPONSES = (
     "response-helper",
     "response-unicode",
     "response-items",
+    "response-assistant-parts",
     "response-capped",
     "response-tool",
     "response-tool-named",
