@@ -164,6 +164,7 @@ def the_name_of_an_event_is_its_type(stream: ResponseStream) -> Violations:
     level="recommended",
     source=f"{_EVENTS}: every example has an event field",
     breaks="Browsers' EventSource and readers that go by the name see no event.",
+    rests_on=(Ground.SHAPE,),
 )
 def every_event_has_a_name(stream: ResponseStream) -> Violations:
     """Every event has an `event:` line."""
@@ -178,6 +179,7 @@ def every_event_has_a_name(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}: sequence_number; ggml-org/llama.cpp#24957",
     breaks="A stream that broke off cannot be taken up again; strict clients report lost events.",
     answers=("re-missing-seqnum",),
+    rests_on=(Ground.SHAPE,),
 )
 def events_are_numbered_in_a_row(stream: ResponseStream) -> Violations:
     """Sequence numbers start at 0 or 1 and rise by 1."""

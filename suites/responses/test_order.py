@@ -23,6 +23,7 @@ def created_is_the_first_event(stream: ResponseStream) -> Violations:
     level="spec",
     source=f"{_EVENTS}: response.created, response.in_progress",
     breaks="Stateful clients begin a second response, and lose the first.",
+    rests_on=(Ground.SHAPE,),
 )
 def a_response_is_opened_once(stream: ResponseStream) -> Violations:
     """`response.created` and `response.in_progress` come once each."""

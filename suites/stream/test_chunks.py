@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.evidence import Object, joined, shown
 from harness.evidence.chat import ChunkStream, Delta
-from harness.rule import Ground, Level, Violation, Violations, in_chunk, rule, shape
+from harness.rule import Ground, Level, Violations, in_chunk, rule, shape
 from harness.schemas import violations
 
 _SOURCE = "OpenAI API reference, the chat completion chunk object"
@@ -131,7 +131,11 @@ def streamed_choices_are_numbered_from_zero(stream: ChunkStream) -> Violations:
     most = asked if isinstance(asked, int) else 1
     expected = list(range(min(len(indexes), most)))
     if sorted(map(str, indexes)) != sorted(map(str, expected)):
-        yield Violation(received=joined(indexes) or "no choice", expected=joined(expected))
+        stray = next((choice for choice in stream.choices if choice.index not in expected), stream.choices[0])
+        first = stray.deltas[0]
+        yield in_chunk(
+            first.chunk, f"{first.pointer}/index", received=joined(indexes), expected=joined(expected)
+        )
 
 
 @rule(

@@ -63,6 +63,10 @@ def every_fragment_has_an_index(stream: ChunkStream) -> Violations:
     answers=("st-index-always-1",),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def indexes_count_from_zero(stream: ChunkStream) -> Violations:
     """The indexes of a choice's tool calls are 0, 1, 2 … in the order in which the calls begin."""
