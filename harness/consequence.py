@@ -37,7 +37,7 @@ def traced(
         beside = by_place[verdict.scenario, verdict.client]
         asked = scenarios.get(verdict.scenario.partition("#")[0])
         twins = by_place.get((plain[asked.operation], verdict.client), []) if asked else []
-        if cause := _more_basic(verdict, beside, rules) or _plain_refusal(verdict, twins, rules):
+        if cause := more_basic(verdict, beside, rules) or _plain_refusal(verdict, twins, rules):
             causes[verdict.cell] = cause
     for verdict in failed:
         beside = [one for one in by_place[verdict.scenario, verdict.client] if one.cell not in causes]
@@ -53,7 +53,7 @@ def _followed(verdict: Verdict, causes: Mapping[Cell, Verdict]) -> Verdict:
     return verdict if cause is verdict else replace(verdict, outcome=Outcome.CONSEQUENCE, cause=cause.rule)
 
 
-def _more_basic(verdict: Verdict, beside: Iterable[Verdict], rules: Mapping[str, Rule]) -> Verdict | None:
+def more_basic(verdict: Verdict, beside: Iterable[Verdict], rules: Mapping[str, Rule]) -> Verdict | None:
     """The most basic failure at the same place of what the verdict's rule rests on."""
     rule = rules[verdict.rule]
     lowest = min(rule.upheld_by(verdict.evidence), default=None)

@@ -133,6 +133,20 @@ class MutatedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two faults at once.
+
+    Each is `named` by a rule of its own; or `masked`: where it shows alone, what its rules read did not come,
+    or they fail because of the other; or `hidden`: they pass there.
+    """
+
+    faults: tuple[str, str]
+    named: list[str]
+    masked: list[str]
+    hidden: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A known deviation: the faults that repeat it, the variations that it is, or why it is neither."""
 
@@ -158,6 +172,7 @@ class Proof:
     environment: Environment
     trials: list[Trial]
     mutated: list[MutatedAnswer]
+    pairs: list[Pair]
     rows: list[Row]
     untripped: list[str]
 
@@ -226,6 +241,10 @@ class Proof:
             if trial.is_unexplained:
                 yield f"{trial.id} trips {len(trial.beyond)} rules beyond its own and does not say why."
             yield from (f"{trial.id}: {broken}" for broken in trial.broken)
+        for pair in self.pairs:
+            for fault in pair.hidden:
+                other = next(one for one in pair.faults if one != fault)
+                yield f"{fault} is missed beside {other}."
         for answer in self.mutated:
             yield from (f"{answer.answer}: nobody points at {missed}." for missed in answer.missed)
 

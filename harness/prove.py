@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import random
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ import orjson
 from harness import __version__, check, content
 from harness.check import now
 from harness.clients import DEFAULT_CLIENTS, Connection
-from harness.consequence import traced
+from harness.consequence import more_basic, traced
 from harness.deviations import ledger
 from harness.dialect import waivers_of
 from harness.endpoint.faults import faults
@@ -39,7 +40,18 @@ from harness.judge import can_ask, judge
 from harness.mutation import SOURCES, catchers, mutations
 from harness.observe import Allowance, observer
 from harness.plan import Call
-from harness.proof import SCHEMA, ByDefault, Catch, MutatedAnswer, Proof, Row, Trial, Unjudged, untripped
+from harness.proof import (
+    SCHEMA,
+    ByDefault,
+    Catch,
+    MutatedAnswer,
+    Pair,
+    Proof,
+    Row,
+    Trial,
+    Unjudged,
+    untripped,
+)
 from harness.run import Environment
 from harness.scenario import FollowUp, Mode, Scenario
 from harness.target import Target, presets
@@ -52,6 +64,9 @@ if TYPE_CHECKING:
 TRUTH = "truth"
 """The trial of the endpoint without any departure."""
 MUTATIONS = "mutations"
+_PAIRS = 60
+_BESIDE = "+"
+"""Between the names of two faults that are tried at once."""
 
 _PACE = Latency(inter_token_ms=1.0)
 """An endpoint that says everything at once looks as if it were held back, when its reader was busy."""
@@ -77,7 +92,7 @@ class Task:
         return "/".join((self.id, self.dialect, *self.scenarios, *([self.mode] if self.mode else [])))
 
 
-Result: TypeAlias = "Trial | MutatedAnswer"
+Result: TypeAlias = "Trial | MutatedAnswer | Pair"
 
 
 # --- what there is to prove ---
@@ -105,6 +120,8 @@ def _every_task() -> Iterator[Task]:
         yield Task(MUTATIONS, "openai", (scenario,), mode)
     for fault in faults().values():
         yield Task(fault.id, "openai", fault.shows)
+    for first, second in pairs():
+        yield Task(f"{first.id}{_BESIDE}{second.id}", "openai", (*first.shows, *second.shows))
     for variation in variations().values():
         for dialect in DIALECTS:
             if asked_in(dialect, variation.shows):
@@ -125,6 +142,13 @@ def asked_in(dialect: str, scenario_ids: Iterable[str]) -> list[Scenario]:
     return sorted(found.values(), key=lambda one: isinstance(one.ask, FollowUp))
 
 
+def pairs() -> list[tuple["Departure", "Departure"]]:
+    """Pairs of faults, the same ones each time."""
+    chance, known = random.Random(_PAIRS), list(faults().values())  # noqa: S311  # a choice, not a secret
+    chosen = (chance.sample(known, 2) for _ in range(_PAIRS))
+    return [(first, second) for first, second in chosen]
+
+
 def departure(departure_id: str) -> "Departure | None":
     """The fault or variation of this id; None for the truth."""
     return faults().get(departure_id) or variations().get(departure_id)
@@ -135,6 +159,8 @@ def departure(departure_id: str) -> "Departure | None":
 
 def proved(task: Task) -> Result:
     """What came of a task."""
+    if _BESIDE in task.id:
+        return _paired(task)
     return _mutated(task) if task.id == MUTATIONS else tried(task)
 
 
@@ -194,9 +220,11 @@ def observed(task: Task) -> list[Observation]:
 @contextmanager
 def _endpoint(task: Task) -> Iterator[Connection]:
     """The reference endpoint that departs as the task says."""
-    chosen = departure(task.id)
-    named = (*chosen.beside, chosen.id) if chosen else ()
-    with running(Settings(dialect=task.dialect, faults=named, latency=_PACE)) as address:
+    chosen = filter(None, map(departure, task.id.split(_BESIDE)))
+    named = [name for one in chosen for name in (*one.beside, one.id)]
+    with running(
+        Settings(dialect=task.dialect, faults=tuple(dict.fromkeys(named)), latency=_PACE)
+    ) as address:
         models = {"embeddings": address.embedding_model}
         yield Connection(address.base_url, address.model, address.key, models)
 
@@ -277,6 +305,37 @@ def unjudged(passes: Iterable[Verdict], verdicts: Iterable[Verdict]) -> list[Unj
     ]
 
 
+def _paired(task: Task) -> Pair:
+    """Which of two faults at once their rules name."""
+    first, second = (faults()[name] for name in task.id.split(_BESIDE))
+    together = {verdict.cell: verdict for verdict in _verdicts(task)}
+    failed = [one for one in together.values() if one.outcome is Outcome.FAIL]
+    pair = Pair((first.id, second.id), [], [], [])
+    for fault in (first, second):
+        alone = _verdicts(Task(fault.id, task.dialect, fault.shows))
+        cells = [one.cell for one in alone if one.outcome is Outcome.FAIL and one.rule in fault.caught_by]
+        said = [together[cell] for cell in cells if cell in together]
+        if any(one.outcome is Outcome.FAIL for one in said):
+            pair.named.append(fault.id)
+        elif any(one.outcome is Outcome.PASS and not _is_on_broken_ground(one, failed) for one in said):
+            pair.hidden.append(fault.id)
+        else:
+            pair.masked.append(fault.id)
+    return pair
+
+
+def _is_on_broken_ground(verdict: Verdict, failed: Iterable[Verdict]) -> bool:
+    """Whether something more basic fails in the same answer, so that a pass there says little."""
+    place = verdict.scenario, verdict.client
+    beside = [one for one in failed if (one.scenario, one.client) == place]
+    return more_basic(verdict, beside, content.rules()) is not None
+
+
+def _verdicts(task: Task) -> list[Verdict]:
+    judged = judge(content.rules().values(), observed(task), waivers_of(task.dialect))
+    return traced(judged, content.rules(), content.scenarios())
+
+
 def _mutated(task: Task) -> MutatedAnswer:
     """The mutations of one recorded answer, and those that nobody points at."""
     seen = next(one for one in observed(task) if one.client == "raw" and one.mode is task.mode)
@@ -329,6 +388,7 @@ def prove(
         ),
         trials=trials,
         mutated=[result for result in results if isinstance(result, MutatedAnswer)],
+        pairs=[result for result in results if isinstance(result, Pair)],
         rows=list(_rows()),
         untripped=untripped(content.rules(), trials),
     )
@@ -444,6 +504,8 @@ def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
     for value in map(orjson.loads, lines):
         if value["kind"] == MutatedAnswer.__name__:
             yield value["key"], MutatedAnswer(**value["result"])
+        elif value["kind"] == Pair.__name__:
+            yield value["key"], Pair(**{**value["result"], "faults": tuple(value["result"]["faults"])})
         else:
             found = value["result"]
             parts = {

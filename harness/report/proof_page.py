@@ -47,11 +47,15 @@ def answer(proof: Proof) -> str:
         proof.mutations,
     )
     (by_default, _), (median, most) = proof.named_by_default, proof.side_findings
+    pairs = len(proof.pairs)
+    named = sum(len(pair.named) for pair in proof.pairs)
+    hidden = sum(len(pair.hidden) for pair in proof.pairs)
     said = {
         f"{caught:,} of {faults:,} faults caught, {at_spec:,} of them at level spec "
         f"and {caught - at_spec:,} by a recommendation alone; "
         f"{by_default:,} named by a check without claims; a fault trips {median:g} other rules in the median "
         f"and {most} at most": faults,
+        f"in {pairs:,} pairs of faults {named:,} of {2 * pairs:,} named and {hidden:,} hidden": pairs,
         f"{legal - quiet:,} false alarms in {legal:,} legal trials, {proof.advised:,} of which get a "
         f"recommendation and {len(proof.unjudged):,} of which leave a rule unjudged": legal,
         f"{pointed:,} of {tried:,} single mutations pointed at": tried,

@@ -13,8 +13,9 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from harness import content, prove
+from harness.endpoint.faults import faults
 from harness.errors import CodeChangedError, RunFolderError, UsageError
-from harness.proof import Catch, MutatedAnswer, Proof, Trial, Unjudged, json_schema, load, save
+from harness.proof import Catch, MutatedAnswer, Pair, Proof, Trial, Unjudged, json_schema, load, save
 from harness.prove import MUTATIONS, TRUTH, Task, tasks
 from harness.report.proof_page import answer, render
 from harness.report.proof_terminal import told
@@ -69,6 +70,7 @@ def proof(*trials: Trial, mutated: Sequence[MutatedAnswer] = ()) -> Proof:
         environment=prove.Environment("0.1.0", "3.11", "x", {}),
         trials=list(trials),
         mutated=list(mutated),
+        pairs=[],
         rows=[],
         untripped=[],
     )
@@ -155,6 +157,32 @@ def test_everything_is_proved_when_nothing_is_named() -> None:
     assert {TRUTH, MUTATIONS, "st-index-missing", "gzip"} <= ids
     assert {task.dialect for task in tasks() if task.id == "gzip"} == {"openai", "dashscope"}
     assert len({task.key for task in tasks()}) == len(tasks())
+
+
+def test_pairs_of_faults_are_the_same_ones_each_time() -> None:
+    assert len(tasks(["*+*"])) == 60
+    assert prove.pairs() == prove.pairs()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "named", "masked"),
+    [
+        ("st-index-missing", "em-index-missing.zero", ["st-index-missing", "em-index-missing.zero"], []),
+        ("sf-stream-ignored", "sf-comment-as-data", ["sf-stream-ignored"], ["sf-comment-as-data"]),
+    ],
+)
+def test_of_two_faults_at_once_each_is_named_or_masked(
+    first: str, second: str, named: list[str], masked: list[str]
+) -> None:
+    shows = (*faults()[first].shows, *faults()[second].shows)
+    told = prove.proved(prove.Task(f"{first}+{second}", "openai", shows))
+    assert told == Pair((first, second), named, masked, [])
+
+
+def test_a_fault_that_hides_behind_another_is_no_proof() -> None:
+    made = replace(proof(trial()), pairs=[Pair(("a-fault", "b-fault"), ["a-fault"], [], ["b-fault"])])
+    assert list(made.failures()) == ["b-fault is missed beside a-fault."]
+    assert made.exit_code == 1
 
 
 def test_a_pattern_names_several() -> None:
