@@ -123,12 +123,13 @@ class Mistake:
     """What is wrong with a bad request, and what of its refusal can be judged.
 
     `kind` is what it would mean to answer: `unanswerable` can only be answered as something else, a `value`
-    is ruled out by OpenAI's document, a `combination` is one that OpenAI refuses, `unknown` is a parameter
-    that there is not. `named` are the words of which a refusal needs one, so that somebody finds the mistake;
-    empty where there is nothing to find. `code` is OpenAI's error code, where programs branch on it.
+    is ruled out by OpenAI's document, a `limit` is the model's own and may be kept to without a word, a
+    `combination` is one that OpenAI refuses, `unknown` is a parameter that there is not. `named` are the
+    words of which a refusal needs one, so that somebody finds the mistake; empty where there is nothing to
+    find. `code` is OpenAI's error code, where programs branch on it.
     """
 
-    kind: Literal["unanswerable", "value", "combination", "unknown"] = "unanswerable"
+    kind: Literal["unanswerable", "limit", "value", "combination", "unknown"] = "unanswerable"
     named: tuple[str, ...] = ()
     code: str = ""
 

@@ -180,10 +180,11 @@ strong_bias = _value("bad-logit-bias", "A logit_bias of 500.", {"logit_bias": {"
 
 no_tokens = _value("bad-max-tokens", "max_tokens of 0.", {"max_tokens": 0}, "max_tokens")
 
-too_many_tokens = _value(
+too_many_tokens = _bad(
     "bad-huge-max-tokens",
     "A max_tokens that no model's context holds.",
-    {"max_tokens": 100_000_000},
+    chat({"messages": _QUESTION, "max_tokens": 100_000_000}),
+    Mistake("limit"),
     refused_with=(400, 413, 422),
 )
 

@@ -42,11 +42,24 @@ def a_bad_request_is_refused(observation: Observation) -> Violations:
     level="spec",
     source=f"{_SOURCE}; openai/openai-openapi CreateChatCompletionRequest: required, enum, bounds",
     breaks="The caller believes that a value counts which was dropped, or made another.",
-    answers=("er-context-200", "em-unknown-format-accepted", "cr-unknown-ignored"),
+    answers=("em-unknown-format-accepted", "cr-unknown-ignored"),
     when=_is("value"),
 )
 def an_impossible_value_is_refused(observation: Observation) -> Violations:
     """A value that OpenAI's document rules out is refused."""
+    yield from _answered(observation)
+
+
+@rule(
+    "errors.limits-refused",
+    level="recommended",
+    source=f"{_SOURCE}; recorded refusals of OpenAI, whose document names no bound",
+    breaks="The caller gets a shorter answer than it asked for, and nothing says so.",
+    answers=("er-context-200",),
+    when=_is("limit"),
+)
+def more_than_the_model_has_is_refused(observation: Observation) -> Violations:
+    """More tokens than the model's context holds are refused."""
     yield from _answered(observation)
 
 

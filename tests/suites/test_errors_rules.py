@@ -79,7 +79,7 @@ def test_a_lie_in_an_error_object_is_caught(lies: Lies, rule: str, scenario: str
         ("errors.refused", "no-messages", sized(b'{"object": "chat.completion"}')),
         ("errors.refused", "unknown-model", head("302 Found", headers=["Location: /login"])),
         ("errors.values-refused", "bad-temperature", sized(b'{"object": "chat.completion"}')),
-        ("errors.values-refused", "bad-huge-max-tokens", sized(orjson.dumps({"error": _ERROR}))),
+        ("errors.limits-refused", "bad-huge-max-tokens", sized(orjson.dumps({"error": _ERROR}))),
         ("errors.values-refused", "bad-encoding-format", sized(b'{"object": "list"}')),
         ("errors.values-refused", "bad-n-many", sized(b'{"object": "chat.completion"}')),
         ("errors.values-refused", "bad-missing-content", sized(b'{"object": "chat.completion"}')),

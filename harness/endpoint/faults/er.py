@@ -603,7 +603,7 @@ def too_long_code(body: Any) -> None:
     "er-context-200",
     on=any_answer,
     shows=("bad-huge-max-tokens",),
-    caught_by=("errors.values-refused",),
+    caught_by=("errors.limits-refused", "http.no-error-in-success"),
 )
 def too_long_200(_: Asked, answer: Answer) -> Answer:
     """More tokens than the model has are answered HTTP 200 with an error's text."""
@@ -614,7 +614,7 @@ def too_long_200(_: Asked, answer: Answer) -> Answer:
     "er-long-prompt.clamped",
     on=_CHAT,
     shows=("bad-huge-max-tokens",),
-    caught_by=("errors.values-refused",),
+    caught_by=("errors.limits-refused",),
 )
 def too_long_clamped(body: Any) -> None:
     """A max_tokens beyond the context is made smaller, and nothing says so."""
