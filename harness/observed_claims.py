@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.rule import Rule
 from harness.scenario import Scenario
 from harness.target import CAPABILITIES
-from harness.verdict import Outcome, Verdict
+from harness.verdict import BROKEN, Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def observed_claims(
     it. What fails beside it, such as a token count, says nothing of it.
     """
     shown = shown_outcomes(scenarios, rules, verdicts)
-    fails = [name for name, seen in shown.items() if seen & {Outcome.FAIL, Outcome.UNSUPPORTED}]
+    fails = [name for name, seen in shown.items() if seen & {*BROKEN, Outcome.UNSUPPORTED}]
     works = [name for name, seen in shown.items() if Outcome.PASS in seen and name not in fails]
     return ObservedClaims(
         tuple(works), tuple(fails), tuple(name for name in shown if name not in {*works, *fails})
@@ -44,7 +44,7 @@ def unshown(
     """Each claimed capability of which no rule could say anything, with the commonest reason."""
     shown, about = shown_outcomes(scenarios, rules, verdicts), _about(scenarios, rules)
     for name in sorted(claimed):
-        if not shown[name] & {Outcome.PASS, Outcome.FAIL}:
+        if not shown[name] & {Outcome.PASS, *BROKEN}:
             reasons = Counter(
                 verdict.reason
                 for verdict in verdicts

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from harness.verdict import Outcome, Verdict
+from harness.verdict import BROKEN, Outcome, Verdict
 
 _CONFIDENCE = 0.95
 
@@ -39,12 +39,12 @@ def rates(verdicts: Iterable[Verdict]) -> Iterator[Rate]:
     """The rate of every cell that was judged more than once and failed at least once."""
     cells: dict[tuple[str, str, str, str], list[Outcome]] = {}
     for verdict in verdicts:
-        if verdict.outcome in {Outcome.PASS, Outcome.FAIL, Outcome.WAIVED}:
+        if verdict.outcome in {Outcome.PASS, Outcome.WAIVED, *BROKEN}:
             scenario = verdict.scenario.partition("#")[0]
             cell = (verdict.rule, scenario, verdict.client, verdict.mode)
             cells.setdefault(cell, []).append(verdict.outcome)
     for cell, outcomes in cells.items():
-        failed, judged = outcomes.count(Outcome.FAIL), len(outcomes)
+        failed, judged = sum(outcome in BROKEN for outcome in outcomes), len(outcomes)
         if failed and judged > 1:
             low, high = share_interval(failed, judged)
             yield Rate(*cell, failed, judged, round(low, 4), round(high, 4))

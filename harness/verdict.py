@@ -24,6 +24,10 @@ class Outcome(StrEnum):
     """The rule itself broke: a fault of the harness."""
 
 
+BROKEN = frozenset({Outcome.FAIL, Outcome.CONSEQUENCE})
+"""The outcomes of a rule that does not hold, as a finding of its own or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One rule on one cell. `mode` is plain, stream, or both; `reason` is empty for a pass.
@@ -56,7 +60,7 @@ class Verdict:
 
     def harms_at(self, level: Level) -> bool:
         """Whether something does not hold at this level, as a finding of its own or not."""
-        return self.outcome in {Outcome.FAIL, Outcome.CONSEQUENCE} and self._is_within(level)
+        return self.outcome in BROKEN and self._is_within(level)
 
     def _is_within(self, level: Level) -> bool:
         return LEVELS.index(self.level) <= LEVELS.index(level)

@@ -15,7 +15,7 @@ from harness.report.text import one_line, plural
 from harness.rule import LEVELS, Level, Violation
 from harness.run import RequestSummary, Run, Tally
 from harness.uses import USE_STATES, UseCell, UseName, UseState, state_over
-from harness.verdict import Outcome, Verdict
+from harness.verdict import BROKEN, Outcome, Verdict
 from harness.wire.exchange import Ending
 
 Cell: TypeAlias = tuple[str, str, str]
@@ -34,9 +34,7 @@ SYMBOLS: Mapping[UseState, str] = {
 
 _NAME_CHARS = 200
 _CELLS_OF_A_PARAMETER = 3
-_JUDGED = frozenset({Outcome.PASS, Outcome.FAIL, Outcome.CONSEQUENCE, Outcome.WAIVED})
-IN_FINDINGS = frozenset({Outcome.FAIL, Outcome.CONSEQUENCE})
-"""The outcomes that findings tell of."""
+_JUDGED = BROKEN | {Outcome.PASS, Outcome.WAIVED}
 _NO_EXCEPTION = "client.no-exception"
 _SPOKEN_OF = (("httpx", "httpx"), ("openai", "SDK"), ("langchain-openai", "LangChain"))
 """The clients by the names of their libraries, and by what rules call them."""

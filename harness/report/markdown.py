@@ -10,7 +10,6 @@ from typing import TextIO
 
 from harness.report import Exchanges
 from harness.report.findings import (
-    IN_FINDINGS,
     SYMBOLS,
     Cell,
     Finding,
@@ -36,7 +35,7 @@ from harness.report.findings import (
 )
 from harness.report.text import command, one_line, plural
 from harness.run import RequestSummary, Run
-from harness.verdict import Outcome
+from harness.verdict import BROKEN, Outcome
 
 FILENAME = "summary.md"
 
@@ -147,7 +146,7 @@ def _kind(kind: Kind) -> Iterator[str]:
 
 
 def _reasons(run: Run) -> Iterator[str]:
-    told = [outcome for outcome in Outcome if outcome not in IN_FINDINGS | {Outcome.PASS}]
+    told = [outcome for outcome in Outcome if outcome not in BROKEN | {Outcome.PASS}]
     every = reasons(run.exceptions, *told)
     for outcome in told:
         found = [reason for reason in every if reason.outcome is outcome]

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from harness import report
 from harness.report.findings import (
-    IN_FINDINGS,
     SYMBOLS,
     Finding,
     cells,
@@ -34,7 +33,7 @@ from harness.report.findings import (
 from harness.report.text import command, one_line, plural
 from harness.run import Run
 from harness.uses import UseState
-from harness.verdict import Outcome
+from harness.verdict import BROKEN, Outcome
 
 __all__ = ["render", "summary_line"]
 
@@ -143,7 +142,7 @@ def _finding(finding: Finding, run: Run) -> Table:
 def _print_reasons(run: Run, console: Console) -> None:
     """One entry per reason, for all outcomes that are neither pass nor fail, and one per note."""
     grid = _grid()
-    for outcome in (outcome for outcome in Outcome if outcome not in IN_FINDINGS | {Outcome.PASS}):
+    for outcome in (outcome for outcome in Outcome if outcome not in BROKEN | {Outcome.PASS}):
         found = reasons(run.exceptions, outcome)
         for at, reason in enumerate(found[:_REASONS]):
             of = f"{len(reason.verdicts):,} × "
