@@ -624,7 +624,7 @@ RIGHT = {
     "rpm": "60",
     "concurrency": "2",
     "price": "{input_per_million = 1, output_per_million = 2.5, currency = 'CNY'}",
-    "waivers": "[{rule = 'r', reason = 's', pointer = '/p', path = '/q', received = 'null', expires = 2027-01-31}]",
+    "waivers": "[{rule='r', reason='s', pointer='/p', path='/q', received='x', expires=2027-01-31}]",
     "region": "'finance'",
     "resource": "'r'",
 }

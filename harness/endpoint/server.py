@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 import uvicorn
@@ -20,13 +21,15 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from harness.endpoint import log, refusal
-from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire, encode
+from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire
+from harness.endpoint.answering import Make, answered, encoded, wired
 from harness.endpoint.departure import Asked
 from harness.endpoint.dialects import DIALECTS
 from harness.endpoint.handlers import HANDLERS, Handler, Incoming
 from harness.endpoint.listening import QUEUE, listening
 from harness.endpoint.log import Log, Sent
 from harness.endpoint.pace import pace
+from harness.endpoint.prefix_cache import PrefixCache
 from harness.endpoint.refusal import Refusal
 from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
@@ -51,7 +54,7 @@ class Address:
 
 
 class App:
-    """The ASGI application of one endpoint. It keeps stored responses and the count of its requests."""
+    """The ASGI application of one endpoint. It keeps responses, marked prompts and a count of requests."""
 
     def __init__(self, settings: Settings, log: Log | None) -> None:
         self._settings = settings
@@ -60,6 +63,7 @@ class App:
         self._log = log
         self._ordinals = itertools.count()
         self._store = Store()
+        self._cache = PrefixCache()
         routes = [
             Route(self._dialect.base_path + path, _Resource(self, by_method))
             for path, by_method in HANDLERS.items()
@@ -76,22 +80,17 @@ class App:
         asked = self._asked(request)
         pause = pace(self._settings.latency, asked.ordinal)
         unique = self._dialect.new_id()
+        make: Make = partial(self._answer, handlers, request, unique)
         try:
             asked = replace(asked, body=_parsed(await _read(request)))
-            answer = self._answer(handlers, request, self._requested(asked), unique)
         except ClientDisconnect:
             return
         except Refusal as refused:
-            answer = self._dialect.refused(refused, unique, request.scope["path"])
-            answer = replace(answer, headers=(*answer.headers, *refused.headers))
-        answer = self._dialect.shaped(answer)
-        for departure in self._departures:
-            answer = departure.answered(asked, answer)
-        wire = encode(answer, pause, self._dialect.frame)
-        wire = replace(wire, headers=(*wire.headers, *self._dialect.headers(unique, wire)))
+            make = partial(_refuse, refused)
+        answer = answered(self._dialect, self._departures, asked, make, unique)
+        wire = encoded(self._dialect, answer, pause, unique)
         sent = Sent(dict(wire.headers)["x-request-id"], request.scope["path"], received_ns)
-        for departure in self._departures:
-            wire = departure.wired(asked, wire)
+        wire = wired(self._departures, asked, wire)
         try:
             await _write(wire, sent, request.receive, send)
         finally:
@@ -111,12 +110,7 @@ class App:
             {},
         )
 
-    def _requested(self, asked: Asked) -> Asked:
-        for departure in self._departures:
-            asked = departure.requested(asked)
-        return asked
-
-    def _answer(self, handlers: Mapping[str, Handler], request: Request, asked: Asked, unique: str) -> Answer:
+    def _answer(self, handlers: Mapping[str, Handler], request: Request, unique: str, asked: Asked) -> Answer:
         method, path = request.method, request.scope["path"]
         if not handlers:
             raise refusal.unknown_url(method, path)
@@ -129,7 +123,8 @@ class App:
         body = asked.body if method == "POST" else {}
         if body is None:
             raise refusal.unparsable()
-        return handler(Incoming(self._dialect, body, request.path_params, Stamp.now(unique), self._store))
+        stamp = Stamp.now(unique)
+        return handler(Incoming(self._dialect, body, request.path_params, stamp, self._store, self._cache))
 
     def _check_headers(self, request: Request, asked: Asked) -> None:
         """The key is there and right, and a client's own request id is short ASCII."""
@@ -154,6 +149,10 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.app.serve(self.handlers, Request(scope, receive), send)
+
+
+def _refuse(refused: Refusal, _: Asked) -> Answer:
+    raise refused
 
 
 def _allowed(handlers: Mapping[str, Handler]) -> list[str]:
