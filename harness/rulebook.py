@@ -291,7 +291,9 @@ def _proof_page(known: Ledger) -> Iterator[str]:
     )
     yield (
         "`likewise serve --fault sc-role-missing` starts an endpoint that departs in one of these ways; the "
-        "option can be given several times. [CONTRIBUTING](../CONTRIBUTING.md) shows how to add one."
+        "option can be given several times. They are applied in the order in which they are named; where one "
+        "would not show beside another, the endpoint says so and does not start. "
+        "[CONTRIBUTING](../CONTRIBUTING.md) shows how to add one."
     )
     yield f"## Faults ({len(faults())})"
     for area, title in known.areas.items():

@@ -6,10 +6,18 @@ from dataclasses import replace
 from harness.endpoint.answer import Answer, Pause, Wire, encode
 from harness.endpoint.departure import Asked, Departure
 from harness.endpoint.dialects import Dialect
-from harness.endpoint.refusal import Refusal
+from harness.endpoint.refusal import Refusal, missing_key, wrong_key
 
 Make = Callable[[Asked], Answer]
 """What answers a request; it raises `Refusal` where it refuses."""
+
+
+def check_key(asked: Asked) -> None:
+    """The key is there, and is the right one."""
+    if not asked.key:
+        raise missing_key()
+    if asked.key != asked.right_key:
+        raise wrong_key(asked.key)
 
 
 def answered(

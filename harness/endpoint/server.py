@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from harness.endpoint import log, refusal
 from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire
-from harness.endpoint.answering import Make, answered, encoded, wired
+from harness.endpoint.answering import Make, answered, check_key, encoded, wired
 from harness.endpoint.departure import Asked
 from harness.endpoint.dialects import DIALECTS
 from harness.endpoint.handlers import HANDLERS, Handler, Incoming
@@ -35,6 +35,7 @@ from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
 from harness.endpoint.stamp import Stamp
 from harness.endpoint.status_line import Protocol
+from harness.endpoint.together import check_together
 
 LARGEST_BODY_BYTES = 26_214_400
 _CLIENT_ID_LENGTH = 512
@@ -119,24 +120,13 @@ class App:
         handler = handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
             raise refusal.wrong_method(method, path, _allowed(handlers))
-        self._check_headers(request, asked)
+        check_key(asked)
+        _check_client_id(request.headers.get("x-client-request-id", ""))
         body = asked.body if method == "POST" else {}
         if body is None:
             raise refusal.unparsable()
         stamp = Stamp.now(unique)
         return handler(Incoming(self._dialect, body, request.path_params, stamp, self._store, self._cache))
-
-    def _check_headers(self, request: Request, asked: Asked) -> None:
-        """The key is there and right, and a client's own request id is short ASCII."""
-        if not asked.key:
-            raise refusal.missing_key()
-        if asked.key != self._settings.key:
-            raise refusal.wrong_key(asked.key)
-        client_id = request.headers.get("x-client-request-id", "")
-        if len(client_id) > _CLIENT_ID_LENGTH or not client_id.isascii():
-            raise Refusal(
-                f"Invalid 'X-Client-Request-Id' header: expected up to {_CLIENT_ID_LENGTH} ASCII characters."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +139,14 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.app.serve(self.handlers, Request(scope, receive), send)
+
+
+def _check_client_id(client_id: str) -> None:
+    """A client's own request id is short ASCII."""
+    if len(client_id) > _CLIENT_ID_LENGTH or not client_id.isascii():
+        raise Refusal(
+            f"Invalid 'X-Client-Request-Id' header: expected up to {_CLIENT_ID_LENGTH} ASCII characters."
+        )
 
 
 def _refuse(refused: Refusal, _: Asked) -> Answer:
@@ -239,8 +237,9 @@ def running(
     """A reference endpoint in a thread of this process, ready inside the context and gone after it.
 
     Port 0 takes a free one. Requests that are under way at the end get one second. Raises `UsageError` when
-    the port is in use or the log can't be written.
+    the port is in use, the log can't be written, or the departures can't stand together.
     """
+    check_together(DIALECTS[settings.dialect], settings.departures)
     with log.opened(settings.log) as records, listening(host, port) as listener:
         server = _server(settings, records)
         thread = threading.Thread(
