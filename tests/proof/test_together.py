@@ -112,6 +112,7 @@ def test_of_three_departures_those_two_are_named_that_hide_one_another() -> None
     [
         ("cn-created-milliseconds", "cn-created-float"),
         ("busy-once", "cn-id-static"),
+        ("cn-created-missing.absent", "cn-created-missing.absent"),
         ("cn-id-static", "cn-finish-upper", "extra-headers", "sf-no-done"),
     ],
     ids="-and-".join,
