@@ -5,6 +5,7 @@ One TOML file per dialect in `harness/dialects/`.
 
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -15,11 +16,18 @@ _FOLDER = Path(__file__).parent / "dialects"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What an endpoint does where OpenAI does something else, why that is accepted, and what it violates."""
+    """What an endpoint does where OpenAI does something else, why that is accepted, and what it violates.
+
+    `source` says where that stands, and `read` when it was read there; `is_of_one_observer` where no page
+    says it and one observer alone has seen it.
+    """
 
     id: str
     difference: str
     reason: str
+    source: str
+    read: date
+    is_of_one_observer: bool
     waivers: tuple[Waiver, ...]
 
 
@@ -37,6 +45,9 @@ def differences_of(dialect: str) -> tuple[Difference, ...]:
             entry["id"],
             entry["difference"],
             entry["reason"],
+            entry["source"],
+            entry["read"],
+            entry.get("observer") == "one",
             tuple(
                 Waiver(reason=f"{entry['id']}: {entry['difference']} {entry['reason']}", **waived)
                 for waived in entry.get("waives", ())

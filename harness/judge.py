@@ -249,9 +249,10 @@ def _waiver_of(violation: Violation, waivers: Iterable[Waiver]) -> Waiver | None
 
 
 def _covers(waiver: Waiver, violation: Violation) -> bool:
-    if waiver.pointer is None:
-        return True
-    return _pointer_pattern(waiver.pointer).fullmatch(violation.pointer or "") is not None
+    is_there = waiver.pointer is None or _pointer_pattern(waiver.pointer).fullmatch(violation.pointer or "")
+    return bool(is_there) and (
+        waiver.received is None or re.fullmatch(waiver.received, violation.received, re.DOTALL) is not None
+    )
 
 
 @cache

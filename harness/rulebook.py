@@ -175,16 +175,35 @@ def _dialects_page() -> Iterator[str]:
     yield "# Dialects"
     yield (
         "A dialect declares what an endpoint is known to do differently. What fails there and nowhere else "
-        "is waived, with the reason given here: it is counted and shown, and does not become a pass."
+        "is waived, with the reason given here: it is counted and shown, and does not become a pass. A "
+        "waiver covers what was received as it says, and no other fault at its place. What one observer "
+        "alone has seen, and no page says, is marked so."
     )
     for dialect in dialects():
         yield f"## {dialect}"
         rows = [
-            (each.id, _text(each.difference), _text(each.reason), "; ".join(_waived(each)))
+            (
+                each.id,
+                _text(each.difference),
+                _text(each.reason),
+                _read(each),
+                "; ".join(_waived(each)),
+            )
             for each in differences_of(dialect)
         ]
-        head = ("id", "what it does", "why that is accepted", "what it violates, and where")
+        head = (
+            "id",
+            "what it does",
+            "why that is accepted",
+            "where that stands",
+            "what it violates, and where",
+        )
         yield _table(head, rows) if rows else "It declares no difference."
+
+
+def _read(difference: Difference) -> str:
+    seen = "one observer: " * difference.is_of_one_observer
+    return f"{seen}{_linked(difference.source)} (read {difference.read})"
 
 
 def _waived(difference: Difference) -> Iterator[str]:
@@ -192,7 +211,8 @@ def _waived(difference: Difference) -> Iterator[str]:
         yield "no rule"
     for waiver in difference.waivers:
         places = [f"`{place}`" for place in (waiver.path, waiver.pointer) if place]
-        yield " ".join([f"[{waiver.rule}](rules.md#{_anchor(waiver.rule)})", *places])
+        kind = [f"received `{waiver.received}`"] if waiver.received else []
+        yield " ".join([f"[{waiver.rule}](rules.md#{_anchor(waiver.rule)})", *places, *kind])
 
 
 def _deviations_page(known: Ledger, rules: Sequence[Rule]) -> Iterator[str]:
@@ -271,7 +291,9 @@ def _proof_page(known: Ledger) -> Iterator[str]:
     )
     yield (
         "`likewise serve --fault sc-role-missing` starts an endpoint that departs in one of these ways; the "
-        "option can be given several times. [CONTRIBUTING](../CONTRIBUTING.md) shows how to add one."
+        "option can be given several times. They are applied in the order in which they are named; where one "
+        "would not show beside another, the endpoint says so and does not start. "
+        "[CONTRIBUTING](../CONTRIBUTING.md) shows how to add one."
     )
     yield f"## Faults ({len(faults())})"
     for area, title in known.areas.items():

@@ -125,7 +125,9 @@ class Waiver:
 
     `rule` is the rule's id; `pointer` is a glob over JSON pointers (RFC 6901) such as
     "/choices/*/message/content" (None: anywhere); `path` is where the request went, below the base URL
-    (None: anywhere). From the day after `expires` on it counts no more.
+    (None: anywhere); `received` is a regular expression that what was received matches as a whole, in the
+    finding's words: `nothing` for a missing key, else JSON (None: whatever it was). From the day after
+    `expires` on it counts no more.
     """
 
     rule: str
@@ -133,6 +135,7 @@ class Waiver:
     pointer: str | None = None
     expires: date | None = None
     path: str | None = None
+    received: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,25 +453,28 @@ def _base_url(preset: Preset, table: Table) -> tuple[str, Mapping[str, str]]:
 def _waivers(table: Table) -> tuple[Waiver, ...]:
     waivers: list[Waiver] = []
     for entry in table.tables("waivers"):
-        entry.refuse_other_keys_than(["rule", "reason", "pointer", "expires", "path"])
+        entry.refuse_other_keys_than(["rule", "reason", "pointer", "expires", "path", "received"])
         waiver = Waiver(
             entry.required_text("rule"),
             entry.required_text("reason"),
             entry.pointer("pointer"),
             entry.day("expires"),
             entry.path("path"),
+            entry.pattern("received"),
         )
         if any(_what(waiver) == _what(other) for other in waivers):
             raise entry.mistake(
-                ("rule",), "each rule, pointer and path once", next_step="Take out one of the two waivers."
+                ("rule",),
+                "each rule, pointer, path and received once",
+                next_step="Take out one of the two waivers.",
             )
         waivers.append(waiver)
     return tuple(waivers)
 
 
-def _what(waiver: Waiver) -> tuple[str, str | None, str | None]:
+def _what(waiver: Waiver) -> tuple[str, str | None, str | None, str | None]:
     """What a waiver covers."""
-    return waiver.rule, waiver.pointer, waiver.path
+    return waiver.rule, waiver.pointer, waiver.path, waiver.received
 
 
 def _preset(table: Table) -> Preset:

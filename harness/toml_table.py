@@ -195,6 +195,15 @@ class Table:
             raise self.mistake((key,), 'a path such as "/chat/completions"')
         return text
 
+    def pattern(self, key: str) -> str | None:
+        """A regular expression."""
+        text = self.text(key)
+        try:
+            re.compile(text or "")
+        except re.error as error:
+            raise self.mistake((key,), f"a regular expression ({error})") from None
+        return text
+
     def day(self, key: str) -> date | None:
         """A day without a time."""
         value = self.values.get(key)

@@ -295,6 +295,16 @@ def test_ctrl_c_before_anything_has_begun_ends_it_without_a_word() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+def test_serve_refuses_faults_that_hide_one_another(tmp_path: Path) -> None:
+    told = likewise(
+        "serve", "--port", "0", "--fault", "cn-body-empty", "--fault", "cn-id-static", cwd=tmp_path
+    )
+    assert told.returncode == 2
+    assert "'cn-id-static' does not show beside 'cn-body-empty': they take hold" in " ".join(
+        told.stderr.split()
+    )
+
+
 def test_serve_answers_until_it_is_interrupted(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "serve", "--port", "0"],

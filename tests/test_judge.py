@@ -96,6 +96,22 @@ def test_a_waiver_may_be_for_the_requests_to_one_path() -> None:
     assert judged(make([BAD]), waiver).outcome is Outcome.WAIVED
 
 
+@pytest.mark.parametrize("received", ["7", r"\d", "7|null"])
+def test_a_waiver_may_be_for_what_was_received(received: str) -> None:
+    assert judged(make([BAD]), Waiver("test.rule", "seven", received=received)).outcome is Outcome.WAIVED
+
+
+@pytest.mark.parametrize("received", ["nothing", "null", ""])
+def test_a_waiver_of_one_kind_hides_no_other_kind_at_its_place(received: str) -> None:
+    waiver = Waiver("test.rule", "another kind", "/choices/*/message/content", received=received)
+    assert judged(make([BAD]), waiver).outcome is Outcome.FAIL
+
+
+def test_what_was_received_is_matched_as_a_whole() -> None:
+    longer = replace(BAD, received="70")
+    assert judged(make([longer]), Waiver("test.rule", "seven", received="7")).outcome is Outcome.FAIL
+
+
 def test_a_waiver_holds_until_its_last_day() -> None:
     assert judged(make([BAD]), Waiver("test.rule", "today", expires=TODAY)).outcome is Outcome.WAIVED
 

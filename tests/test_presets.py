@@ -109,3 +109,16 @@ def test_a_preset_of_openais_models_claims_nothing_that_they_refuse(name: str) -
 
 def test_azure_claims_no_tools_as_the_newest_models_refuse_them_beside_their_default_effort() -> None:
     assert not [claim for claim in presets()["azure"].claims if "tool" in claim]
+
+
+def test_both_hosts_of_dashscope_claim_the_same_and_the_reference_no_less() -> None:
+    claims = presets()["dashscope"].claims
+    assert presets()["dashscope-workspace"].claims == claims
+    assert presets()["reference-dashscope"].claims >= claims
+
+
+def test_dashscope_has_a_host_in_each_region_and_one_of_each_workspace() -> None:
+    assert list(presets()["dashscope"].regions) == ["beijing", "singapore", "virginia", "hongkong", "finance"]
+    workspace = presets()["dashscope-workspace"].regions
+    assert len(workspace) == 6
+    assert all(url.startswith("https://{workspace}.") for url in workspace.values())

@@ -330,7 +330,7 @@ MISTAKES = {
     "waiver-with-an-unknown-key": (
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", expire = 2027-01-31}}]',
         "likewise.toml:4: targets.gateway.waivers[0].expire: expected one of the keys rule, reason, pointer,"
-        ' expires, path, found "expire". Did you mean "expires"?',
+        ' expires, path, received, found "expire". Did you mean "expires"?',
     ),
     "waiver-pointer": (
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", pointer = "choices"}}]',
@@ -341,6 +341,11 @@ MISTAKES = {
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", path = "models"}}]',
         "likewise.toml:4: targets.gateway.waivers[0].path: expected a path such as"
         ' "/chat/completions", found "models". Correct that line.',
+    ),
+    "waiver-received": (
+        f'{GATEWAY}waivers = [{{rule = "r", reason = "s", received = "null)"}}]',
+        "likewise.toml:4: targets.gateway.waivers[0].received: expected a regular expression (unbalanced"
+        ' parenthesis at position 4), found "null)". Correct that line.',
     ),
     "waiver-expiry-in-quotes": (
         f'{GATEWAY}waivers = [{{rule = "r", reason = "s", expires = "2027-01-31"}}]',
@@ -354,8 +359,8 @@ MISTAKES = {
     ),
     "waiver-twice": (
         f'{GATEWAY}waivers = [\n  {{rule = "r", reason = "s"}},\n  {{rule = "r", reason = "t"}},\n]',
-        "likewise.toml:6: targets.gateway.waivers[1].rule: expected each rule, pointer and path once,"
-        ' found "r". Take out one of the two waivers.',
+        "likewise.toml:6: targets.gateway.waivers[1].rule: expected each rule, pointer, path and received"
+        ' once, found "r". Take out one of the two waivers.',
     ),
     "control-characters": (
         '[targets.x]\npreset = "\\u001b[31m\\u202e"',
@@ -619,7 +624,7 @@ RIGHT = {
     "rpm": "60",
     "concurrency": "2",
     "price": "{input_per_million = 1, output_per_million = 2.5, currency = 'CNY'}",
-    "waivers": "[{rule = 'r', reason = 's', pointer = '/p', path = '/q', expires = 2027-01-31}]",
+    "waivers": "[{rule='r', reason='s', pointer='/p', path='/q', received='x', expires=2027-01-31}]",
     "region": "'finance'",
     "resource": "'r'",
 }

@@ -5,7 +5,7 @@ them. Sources: OpenAI API reference, "Chat completion object" and "Chat completi
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.endpoint import model
 from harness.endpoint.answer import EVENT_STREAM, Answer, Json, JsonObject, Kind, Piece, plain
@@ -17,8 +17,10 @@ from harness.endpoint.stamp import FINGERPRINT, Stamp, filling
 def answer(request: ChatRequest, stamp: Stamp) -> Answer:
     """The answer to a chat request, plain or streamed as it asks."""
     effort = "low" if request.is_thinking else request.effort
-    thought = model.reasoning(request.ask, effort)
-    choices = [model.generate(request.ask, request.limits, thought, index) for index in range(request.n)]
+    thought = model.reasoning(request.ask, effort)[: request.most_thoughts]
+    room = 0 if request.caps_thoughts else len(thought)
+    limits = replace(request.limits, cap=request.limits.cap + room)
+    choices = [model.generate(request.ask, limits, thought, index) for index in range(request.n)]
     if request.is_stream:
         return Answer(200, EVENT_STREAM, tuple(_chunks(request, stamp, choices)), is_stream=True)
     return plain(_completion(request, stamp, choices), tokens=max(choice.tokens for choice in choices))
@@ -27,11 +29,13 @@ def answer(request: ChatRequest, stamp: Stamp) -> Answer:
 def _usage(request: ChatRequest, choices: list[Generated]) -> JsonObject:
     completion = sum(choice.tokens for choice in choices)
     reasoning = sum(len(choice.reasoning) for choice in choices)
+    read: JsonObject = {"cached_tokens": request.cache.read if request.cache else 0, "audio_tokens": 0}
+    written: JsonObject = {"cache_write_tokens": request.cache.written} if request.cache else {}
     return {
         "prompt_tokens": request.prompt_tokens,
         "completion_tokens": completion,
         "total_tokens": request.prompt_tokens + completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {**read, **written},
         "completion_tokens_details": {
             "reasoning_tokens": reasoning,
             "audio_tokens": 0,
@@ -50,7 +54,7 @@ def _completion(request: ChatRequest, stamp: Stamp, choices: list[Generated]) ->
         "choices": [
             {
                 "index": index,
-                "message": _message(stamp, choice, index),
+                "message": _message(request, stamp, choice, index),
                 "logprobs": None if choice.calls else _logprobs(request, choice.words, 0),
                 "finish_reason": choice.finish,
             }
@@ -62,8 +66,10 @@ def _completion(request: ChatRequest, stamp: Stamp, choices: list[Generated]) ->
     }
 
 
-def _message(stamp: Stamp, choice: Generated, index: int) -> JsonObject:
+def _message(request: ChatRequest, stamp: Stamp, choice: Generated, index: int) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": None if choice.calls else choice.text}
+    if request.is_thinking:
+        message["reasoning_content"] = "".join(choice.reasoning)
     if choice.calls:
         message["tool_calls"] = [
             {

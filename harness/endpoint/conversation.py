@@ -70,7 +70,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Everything that the words of an answer depend on."""
+    """Everything that the words of an answer depend on. `begun` is what the answer has already begun with."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -79,6 +79,7 @@ class Ask:
     form: Form = Form.TEXT
     schema: JsonObject = field(default_factory=dict)
     seed: int = 0
+    begun: str = ""
 
     @property
     def prompt(self) -> str:

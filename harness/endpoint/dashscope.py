@@ -1,6 +1,8 @@
 """DashScope's dialect of the OpenAI API: what it takes, and how its answers differ.
 
-Source: Alibaba Model Studio, pages "OpenAI compatible - Chat", "Qwen API reference" and "Error codes".
+Source: Alibaba Model Studio, pages "OpenAI compatible - Chat", "Qwen API reference", "Error codes", "Deep
+thinking", "Partial mode", "Context Cache", "OpenAI-compatible - Responses" and "Retrieve a response". What
+one observer alone has seen of /responses is marked so in harness/dialects/dashscope.toml.
 """
 
 import time
@@ -12,11 +14,28 @@ from typing import cast
 import orjson
 
 from harness.endpoint import messages, requests, responses, shape
-from harness.endpoint.answer import Answer, Headers, Json, JsonObject, Piece, Wire, event, plain
+from harness.endpoint.answer import (
+    EVENT_STREAM,
+    Answer,
+    Headers,
+    Json,
+    JsonObject,
+    Kind,
+    Piece,
+    Wire,
+    event,
+    plain,
+)
+from harness.endpoint.conversation import Ask, prompt_tokens
+from harness.endpoint.departure import Asked
+from harness.endpoint.messages import read_message
+from harness.endpoint.prefix_cache import Prefix
 from harness.endpoint.refusal import Refusal, Unparsable
 from harness.endpoint.shape import Fields, array, nullable
 
 MODEL = "qwen-plus"
+THINKING_MODEL = "qwen3.5-plus"
+"""A newer model: it thinks unless it is told not to, plain too, and takes `max_completion_tokens`."""
 COMPLETION_MODEL = "qwen-coder-turbo"
 EMBEDDING_MODEL = "text-embedding-v4"
 DIMENSIONS = (64, 128, 256, 512, 768, 1024, 1536, 2048)
@@ -26,6 +45,10 @@ INPUT_TOKENS = 8192
 OUTPUT_TOKENS = 8192
 _NATIVE = "InvalidParameter"
 """The code, and type, of errors that come from the native API behind this one."""
+_NATIVE_CODES: Mapping[str | None, str] = {
+    "invalid_api_key": "InvalidApiKey",
+    "model_not_found": "ModelNotFound",
+}
 ROLES = ("system", "assistant", "user", "tool", "function")
 
 # --- requests ---
@@ -69,6 +92,7 @@ CHAT = Fields(
         "tool_choice": nullable(_tool_choice),
         "parallel_tool_calls": nullable(shape.boolean),
         "max_tokens": nullable(shape.integer(1, OUTPUT_TOKENS)),
+        "max_completion_tokens": nullable(shape.integer(1, OUTPUT_TOKENS)),
         "n": nullable(shape.integer(1, 4)),
         "temperature": nullable(shape.decimal(0, 2, is_open_above=True)),
         "top_p": nullable(shape.decimal(0, 1, is_open_below=True)),
@@ -88,13 +112,17 @@ CHAT = Fields(
         "enable_search": nullable(shape.boolean),
     }
 )
-"""What a chat request may hold. Whatever is not here is ignored, `max_completion_tokens` among it: the page
-lists that parameter for newer models only."""
+"""What a chat request may hold; whatever is not here is ignored."""
+_OF_NEWER_MODELS = frozenset({"max_completion_tokens"})
+"""What older models ignore, whatever its value."""
 
 
 def check_chat(body: JsonObject) -> JsonObject:
     """What DashScope takes of a body, without what it ignores; refuses what it refuses."""
     requests.check_present(body)
+    is_newer = body["model"] == THINKING_MODEL
+    if not is_newer:
+        body = {key: value for key, value in body.items() if key not in _OF_NEWER_MODELS}
     CHAT(body, "")
     body = {key: body[key] for key in CHAT.fields if body.get(key) is not None}
     messages.check_conversation(cast("list[Json]", body["messages"]))
@@ -104,13 +132,43 @@ def check_chat(body: JsonObject) -> JsonObject:
     requests.check_choice(body)
     requests.check_logprobs(body)
     requests.check_json_word(body)
-    if body.get("enable_thinking"):
-        _check_thinking(body)
+    thinks = bool(body.setdefault("enable_thinking", is_newer))
+    if thinks:
+        _check_thinking(body, may_be_plain=is_newer)
+    _check_partial(cast("list[JsonObject]", body["messages"]), thinks=thinks)
     return body
 
 
-def _check_thinking(body: JsonObject) -> None:
-    if not body.get("stream"):
+def _check_partial(said: list[JsonObject], *, thinks: bool) -> None:
+    """Only the last message may be a part of the answer, of the assistant's own, and without thinking."""
+    for i, one in enumerate(said):
+        if one.get("partial") is True and (thinks or one["role"] != "assistant" or one is not said[-1]):
+            raise Refusal(
+                "partial is for the last message, of the role assistant, in non-thinking mode",
+                param=f"messages[{i}].partial",
+            )
+
+
+def marked(body: JsonObject) -> tuple[Prefix, ...]:
+    """The prompt up to each content part with a `cache_control`, in their order."""
+    said = cast("list[JsonObject]", body["messages"])
+    return tuple(
+        _prefix([*said[:i], {**one, "content": parts[: j + 1]}])
+        for i, one in enumerate(said)
+        if isinstance(parts := one.get("content"), list)
+        for j, part in enumerate(cast("list[JsonObject]", parts))
+        if part.get("cache_control")
+    )
+
+
+def _prefix(said: list[JsonObject]) -> Prefix:
+    """The same for the same words, however they are cut into parts."""
+    messages = tuple(read_message(one) for one in said)
+    return Prefix(repr(messages), prompt_tokens(Ask(messages)))
+
+
+def _check_thinking(body: JsonObject, *, may_be_plain: bool) -> None:
+    if not body.get("stream") and not may_be_plain:
         raise Refusal("parameter.enable_thinking must be set to false for non-streaming calls")
     if isinstance(body.get("tool_choice"), dict):
         raise Refusal(
@@ -158,8 +216,14 @@ def check_embeddings(body: JsonObject) -> JsonObject:
 
 
 def check_responses(body: JsonObject) -> JsonObject:
-    """What DashScope takes of a body for /responses: it ignores what it doesn't know."""
-    return responses.check({key: value for key, value in body.items() if key in responses.RESPONSES.fields})
+    """What DashScope takes of a body for /responses: it ignores what it doesn't know, and other tools too."""
+    body = {key: value for key, value in body.items() if key in responses.RESPONSES.fields}
+    if isinstance(body.get("tools"), list):
+        tools = cast("list[Json]", body["tools"])
+        body["tools"] = [
+            tool for tool in tools if not isinstance(tool, dict) or tool.get("type") == "function"
+        ]
+    return responses.check(body)
 
 
 def fit(prompt: int, cap: int | None) -> int:
@@ -183,7 +247,12 @@ def shaped(answer: Answer) -> Answer:
 
 def _shaped_piece(piece: Piece) -> Piece:
     rewrite = _SHAPES.get(str((piece.data or {}).get("object")))
-    return replace(piece, data=rewrite(piece.data)) if rewrite and piece.data else piece
+    if rewrite and piece.data:
+        return replace(piece, data=rewrite(piece.data))
+    response = (piece.data or {}).get("response")
+    if piece.data and isinstance(response, dict):
+        return replace(piece, data={**piece.data, "response": _response(response)})
+    return piece
 
 
 def frame(piece: Piece) -> bytes:
@@ -224,6 +293,8 @@ def _completion(data: JsonObject) -> JsonObject:
 def _message(message: JsonObject) -> JsonObject:
     calls = cast("list[JsonObject]", message.get("tool_calls") or [])
     shaped: JsonObject = {"content": message["content"] or "", "role": message["role"]}
+    if "reasoning_content" in message:
+        shaped["reasoning_content"] = message["reasoning_content"]
     if calls:
         shaped["tool_calls"] = [
             {"function": call["function"], "index": i, "id": call["id"], "type": call["type"]}
@@ -288,8 +359,42 @@ def _usage(usage: Json) -> Json:
             "reasoning_tokens": details["reasoning_tokens"],
             "text_tokens": usage["completion_tokens"],
         }
-    shaped["prompt_tokens_details"] = {"cached_tokens": 0}
+    shaped["prompt_tokens_details"] = _cached(cast("JsonObject", usage["prompt_tokens_details"]))
     return shaped
+
+
+def _cached(details: JsonObject) -> JsonObject:
+    """What was read from the cache, and what a request with marks wrote to it."""
+    read: JsonObject = {"cached_tokens": details["cached_tokens"]}
+    if "cache_write_tokens" not in details:
+        return read
+    written = details["cache_write_tokens"]
+    return {
+        **read,
+        "cache_creation": {"ephemeral_5m_input_tokens": written},
+        "cache_creation_input_tokens": written,
+        "cache_type": "ephemeral",
+    }
+
+
+def _response(data: JsonObject) -> JsonObject:
+    """Without what is null, and without the text, reasoning and truncation that nobody asked for."""
+    kept: JsonObject = {
+        key: value
+        for key, value in data.items()
+        if key == "usage" or (value is not None and value != _UNASKED.get(key))
+    }
+    if isinstance(usage := data.get("usage"), dict):
+        counts: JsonObject = {key: usage[key] for key in ("input_tokens", "output_tokens", "total_tokens")}
+        kept["usage"] = {**usage, "x_details": [counts]}
+    return kept
+
+
+_UNASKED: JsonObject = {
+    "text": {"format": {"type": "text"}, "verbosity": "medium"},
+    "reasoning": {"effort": None, "summary": None},
+    "truncation": "disabled",
+}
 
 
 def _embeddings(data: JsonObject) -> JsonObject:
@@ -301,6 +406,7 @@ _SHAPES: Mapping[str, Callable[[JsonObject], JsonObject]] = {
     "chat.completion": _completion,
     "chat.completion.chunk": _chunk,
     "list": _embeddings,
+    "response": _response,
 }
 """How an object is rewritten, by its `object`."""
 
@@ -318,10 +424,16 @@ _RANGES: Mapping[str, str] = {
 }
 
 
-def refused(refusal: Refusal, unique: str, path: str) -> Answer:
-    """The error body with two ids beside the error; smaller from the gateway, and flat on /responses."""
-    if "/responses" in path:
-        code = refusal.code or ("Not Found" if refusal.status == 404 else _NATIVE)
+def refused(refusal: Refusal, unique: str, asked: Asked) -> Answer:
+    """The error body with two ids beside the error; smaller from the gateway, and flat on /responses.
+
+    A stream of /responses from an unknown model is answered, and says that it failed.
+    """
+    if asked.operation == "responses":
+        other = "Not Found" if refusal.status == 404 else _NATIVE
+        code = _NATIVE_CODES.get(refusal.code, other)
+        if asked.is_stream and refusal.code == "model_not_found":
+            return _failed(code, refusal.message, unique)
         return plain({"code": code, "message": refusal.message, "request_id": unique}, status=refusal.status)
     if isinstance(refusal, Unparsable):
         message = "Required body invalid, please check the request body format."
@@ -330,6 +442,21 @@ def refused(refusal: Refusal, unique: str, path: str) -> Answer:
     own_id = unique if own_code == _NATIVE else f"chatcmpl-{unique}"
     error: JsonObject = {"code": own_code, "param": None, "message": message, "type": refusal.kind}
     return plain({"error": error, "id": own_id, "request_id": unique}, status=refusal.status)
+
+
+def _failed(code: str, message: str, unique: str) -> Answer:
+    """A stream of the one event that says why there is no response."""
+    response: JsonObject = {
+        "id": f"resp_{unique}",
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "failed",
+        "error": {"code": code, "message": message},
+        "output": [],
+    }
+    kind = "response.failed"
+    data: JsonObject = {"type": kind, "sequence_number": 0, "response": response}
+    return Answer(200, EVENT_STREAM, (Piece(Kind.FINISH, data, event=kind),), is_stream=True)
 
 
 def _rephrased(refusal: Refusal) -> tuple[str, str | None]:
@@ -347,9 +474,10 @@ def _rephrased(refusal: Refusal) -> tuple[str, str | None]:
         return f"{value} is not one of {list(ROLES)} - '{place}'", code
     if refusal.code and refusal.code.endswith("_value") and param in _RANGES:
         return _PREFIX + _RANGES[param], code
-    return (
-        refusal.message if refusal.param is None and not refusal.code else _PREFIX + refusal.message
-    ), code
+    if not param and not refusal.code:
+        return refusal.message, code
+    place = "" if param in refusal.message else f" - '{param}'"
+    return f"{_PREFIX}{refusal.message}{place}", code
 
 
 def headers(unique: str, wire: Wire) -> Headers:

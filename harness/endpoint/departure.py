@@ -8,7 +8,7 @@
 A *fault* is wrong and has to be noticed; a *variation* is legal and must not be. Either is one small
 function, and `on` says over what: a request, a JSON object, the objects of a stream, a whole answer, the
 bytes of a body or the writes to the socket. A function over JSON gets a copy; it changes it in place, or
-returns another value. All departures of a running endpoint are applied one after the other.
+returns another value. The departures of a running endpoint are applied one by one, as they are named.
 
 The docstring's first line says what is wrong on the wire. `shows` and `caught_by` are names that mean nothing
 here: who proves the suites knows which requests they stand for, and which rules have to fail.

@@ -1,11 +1,12 @@
 """What is served where: each handler is a pure function from a request to an answer, but for the store."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.endpoint import chat, completions, embeddings, refusal, responses
 from harness.endpoint.answer import Answer, Json, JsonObject, plain
 from harness.endpoint.dialects import Dialect
+from harness.endpoint.prefix_cache import PrefixCache
 from harness.endpoint.refusal import Refusal
 from harness.endpoint.requests import read_chat
 from harness.endpoint.responses import Store
@@ -27,6 +28,7 @@ class Incoming:
     params: Mapping[str, str]
     stamp: Stamp
     store: Store
+    cache: PrefixCache
 
 
 Handler = Callable[[Incoming], Answer]
@@ -35,8 +37,10 @@ Handler = Callable[[Incoming], Answer]
 def _chat_completions(incoming: Incoming) -> Answer:
     dialect = incoming.dialect
     body = dialect.check_chat(incoming.body)
-    _check_model(body, dialect.model)
-    return chat.answer(read_chat(body, dialect.fit, is_parallel=dialect.is_parallel), incoming.stamp)
+    _check_model(body, dialect.model, *dialect.further_models)
+    request = read_chat(body, dialect.fit, is_parallel=dialect.is_parallel)
+    use = incoming.cache.use(dialect.marked(body), incoming.stamp.created)
+    return chat.answer(replace(request, cache=use), incoming.stamp)
 
 
 def _completions(incoming: Incoming) -> Answer:
@@ -52,9 +56,12 @@ def _embeddings(incoming: Incoming) -> Answer:
 
 
 def _responses(incoming: Incoming) -> Answer:
-    body = incoming.dialect.check_responses(incoming.body)
-    _check_model(body, incoming.dialect.model)
-    return responses.answer(body, incoming.stamp, incoming.store, incoming.dialect.fit)
+    dialect = incoming.dialect
+    body = dialect.check_responses(incoming.body)
+    _check_model(body, dialect.model, *dialect.further_models)
+    return responses.answer(
+        body, incoming.stamp, incoming.store, dialect.fit, keeps_format=dialect.keeps_response_format
+    )
 
 
 def _response(incoming: Incoming) -> Answer:
@@ -81,8 +88,8 @@ def _model_object(name: str) -> JsonObject:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "likewise"}
 
 
-def _check_model(body: JsonObject, served: str) -> None:
-    if body["model"] != served:
+def _check_model(body: JsonObject, *served: str) -> None:
+    if body["model"] not in served:
         raise refusal.unknown_model(str(body["model"]))
 
 

@@ -88,7 +88,7 @@ def generate(ask: Ask, limits: Limits, thought: tuple[str, ...] = (), index: int
     if called := tools.calls(ask):
         return _generated_calls(ask, called, room, thought)
     text = _document(ask) if ask.form is not Form.TEXT else speech.said(ask, index)
-    whole = tokens.split(text)
+    whole = tokens.split(text.removeprefix(ask.begun))
     made = whole[:room]
     words, is_stopped = _up_to_stop("".join(made), limits.stop)
     if is_stopped:

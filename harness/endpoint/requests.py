@@ -14,6 +14,7 @@ from harness.endpoint.answer import Json, JsonObject
 from harness.endpoint.conversation import Ask, Choice, Form, Mode, Tool, prompt_tokens
 from harness.endpoint.messages import NAME_OF_FUNCTION, check_conversation, message, read_message
 from harness.endpoint.model import Limits
+from harness.endpoint.prefix_cache import CacheUse
 from harness.endpoint.refusal import Refusal, too_long
 from harness.endpoint.shape import Fields, array, choice, nullable, string
 
@@ -27,7 +28,11 @@ JSON_WORD = re.compile("json", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat request that may be answered. `top_logprobs` is None when no log probabilities are wanted."""
+    """A chat request that may be answered. `top_logprobs` is None when no log probabilities are wanted.
+
+    `is_thinking` shows the thoughts, `most_thoughts` bounds them, and `caps_thoughts` says whether the cap
+    does so as well. `cache` is None where the request marks nothing to be cached.
+    """
 
     model: str
     ask: Ask
@@ -40,6 +45,9 @@ class ChatRequest:
     top_logprobs: int | None = None
     effort: str | None = None
     is_thinking: bool = False
+    most_thoughts: int | None = None
+    caps_thoughts: bool = True
+    cache: CacheUse | None = None
     tier: str = "default"
 
 
@@ -334,6 +342,7 @@ def read_chat(body: JsonObject, fit: Fit, *, is_parallel: bool) -> ChatRequest:
         form=Form(str(form["type"])),
         schema=cast("JsonObject", wanted.get("schema") or {}),
         seed=cast("int | None", body.get("seed")) or 0,
+        begun=_begun(cast("list[JsonObject]", body["messages"])[-1]),
     )
     options = cast("JsonObject", body.get("stream_options") or {})
     cost = prompt_tokens(ask)
@@ -350,8 +359,15 @@ def read_chat(body: JsonObject, fit: Fit, *, is_parallel: bool) -> ChatRequest:
         top_logprobs=cast("int", body.get("top_logprobs") or 0) if body.get("logprobs") else None,
         effort=cast("str | None", body.get("reasoning_effort")),
         is_thinking=bool(body.get("enable_thinking")),
+        most_thoughts=cast("int | None", body.get("thinking_budget")),
+        caps_thoughts=not body.get("enable_thinking") or bool(body.get("max_completion_tokens")),
         tier=tier_used(body.get("service_tier")),
     )
+
+
+def _begun(last: JsonObject) -> str:
+    """What an answer goes on from: the last message, where it is marked as a part of the answer."""
+    return read_message(last).text if last.get("partial") is True else ""
 
 
 def tier_used(value: Json) -> str:

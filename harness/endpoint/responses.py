@@ -292,12 +292,16 @@ def _check_calls(messages: tuple[Message, ...]) -> None:
 # --- answers ---
 
 
-def answer(body: JsonObject, stamp: Stamp, store: Store, fit: Fit) -> Answer:
-    """The answer to a checked body, plain or streamed as it asks; kept unless `store` is false."""
+def answer(body: JsonObject, stamp: Stamp, store: Store, fit: Fit, *, keeps_format: bool = True) -> Answer:
+    """The answer to a checked body, plain or streamed as it asks; kept unless `store` is false.
+
+    An endpoint that does not keep the format gives it back as it was asked, and answers in plain text.
+    """
     said = (*_before(body, store), *_read_items(body["input"]))
     _check_calls(said)
     instructions = cast("str | None", body.get("instructions"))
     ask = _ask(body, (Message("developer", instructions), *said) if instructions else said)
+    ask = ask if keeps_format else replace(ask, form=Form.TEXT, schema={})
     effort = cast("str | None", cast("JsonObject", body.get("reasoning") or {}).get("effort"))
     cost = prompt_tokens(ask)
     limits = Limits(fit(cost, cast("int | None", body.get("max_output_tokens"))))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 import uvicorn
@@ -20,18 +21,21 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from harness.endpoint import log, refusal
-from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire, encode
+from harness.endpoint.answer import Answer, Json, JsonObject, Kind, Wire
+from harness.endpoint.answering import Make, answered, check_key, encoded, wired
 from harness.endpoint.departure import Asked
 from harness.endpoint.dialects import DIALECTS
 from harness.endpoint.handlers import HANDLERS, Handler, Incoming
 from harness.endpoint.listening import QUEUE, listening
 from harness.endpoint.log import Log, Sent
 from harness.endpoint.pace import pace
+from harness.endpoint.prefix_cache import PrefixCache
 from harness.endpoint.refusal import Refusal
 from harness.endpoint.responses import Store
 from harness.endpoint.settings import Settings
 from harness.endpoint.stamp import Stamp
 from harness.endpoint.status_line import RAW_SOCKET, Protocol
+from harness.endpoint.together import check_together
 
 LARGEST_BODY_BYTES = 26_214_400
 _CLIENT_ID_LENGTH = 512
@@ -51,7 +55,7 @@ class Address:
 
 
 class App:
-    """The ASGI application of one endpoint. It keeps stored responses and the count of its requests."""
+    """The ASGI application of one endpoint. It keeps responses, marked prompts and a count of requests."""
 
     def __init__(self, settings: Settings, log: Log | None) -> None:
         self._settings = settings
@@ -60,6 +64,7 @@ class App:
         self._log = log
         self._ordinals = itertools.count()
         self._store = Store()
+        self._cache = PrefixCache()
         routes = [
             Route(self._dialect.base_path + path, _Resource(self, by_method))
             for path, by_method in HANDLERS.items()
@@ -76,22 +81,17 @@ class App:
         asked = self._asked(request)
         pause = pace(self._settings.latency, asked.ordinal)
         unique = self._dialect.new_id()
+        make: Make = partial(self._answer, handlers, request, unique)
         try:
             asked = replace(asked, body=_parsed(await _read(request)))
-            answer = self._answer(handlers, request, self._requested(asked), unique)
         except ClientDisconnect:
             return
         except Refusal as refused:
-            answer = self._dialect.refused(refused, unique, request.scope["path"])
-            answer = replace(answer, headers=(*answer.headers, *refused.headers))
-        answer = self._dialect.shaped(answer)
-        for departure in self._departures:
-            answer = departure.answered(asked, answer)
-        wire = encode(answer, pause, self._dialect.frame)
-        wire = replace(wire, headers=(*wire.headers, *self._dialect.headers(unique, wire)))
+            make = partial(_refuse, refused)
+        answer = answered(self._dialect, self._departures, asked, make, unique)
+        wire = encoded(self._dialect, answer, pause, unique)
         sent = Sent(dict(wire.headers)["x-request-id"], request.scope["path"], received_ns)
-        for departure in self._departures:
-            wire = departure.wired(asked, wire)
+        wire = wired(self._departures, asked, wire)
         try:
             if wire.is_raw:
                 await _write_raw(wire, sent, request.receive, request.scope["extensions"][RAW_SOCKET])
@@ -114,12 +114,7 @@ class App:
             {},
         )
 
-    def _requested(self, asked: Asked) -> Asked:
-        for departure in self._departures:
-            asked = departure.requested(asked)
-        return asked
-
-    def _answer(self, handlers: Mapping[str, Handler], request: Request, asked: Asked, unique: str) -> Answer:
+    def _answer(self, handlers: Mapping[str, Handler], request: Request, unique: str, asked: Asked) -> Answer:
         method, path = request.method, request.scope["path"]
         if not handlers:
             raise refusal.unknown_url(method, path)
@@ -128,23 +123,13 @@ class App:
         handler = handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
             raise refusal.wrong_method(method, path, _allowed(handlers))
-        self._check_headers(request, asked)
+        check_key(asked)
+        _check_client_id(request.headers.get("x-client-request-id", ""))
         body = asked.body if method == "POST" else {}
         if body is None:
             raise refusal.unparsable()
-        return handler(Incoming(self._dialect, body, request.path_params, Stamp.now(unique), self._store))
-
-    def _check_headers(self, request: Request, asked: Asked) -> None:
-        """The key is there and right, and a client's own request id is short ASCII."""
-        if not asked.key:
-            raise refusal.missing_key()
-        if asked.key != self._settings.key:
-            raise refusal.wrong_key(asked.key)
-        client_id = request.headers.get("x-client-request-id", "")
-        if len(client_id) > _CLIENT_ID_LENGTH or not client_id.isascii():
-            raise Refusal(
-                f"Invalid 'X-Client-Request-Id' header: expected up to {_CLIENT_ID_LENGTH} ASCII characters."
-            )
+        stamp = Stamp.now(unique)
+        return handler(Incoming(self._dialect, body, request.path_params, stamp, self._store, self._cache))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +142,18 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.app.serve(self.handlers, Request(scope, receive), send)
+
+
+def _check_client_id(client_id: str) -> None:
+    """A client's own request id is short ASCII."""
+    if len(client_id) > _CLIENT_ID_LENGTH or not client_id.isascii():
+        raise Refusal(
+            f"Invalid 'X-Client-Request-Id' header: expected up to {_CLIENT_ID_LENGTH} ASCII characters."
+        )
+
+
+def _refuse(refused: Refusal, _: Asked) -> Answer:
+    raise refused
 
 
 def _allowed(handlers: Mapping[str, Handler]) -> list[str]:
@@ -253,8 +250,9 @@ def running(
     """A reference endpoint in a thread of this process, ready inside the context and gone after it.
 
     Port 0 takes a free one. Requests that are under way at the end get one second. Raises `UsageError` when
-    the port is in use or the log can't be written.
+    the port is in use, the log can't be written, or the departures can't stand together.
     """
+    check_together(DIALECTS[settings.dialect], settings.departures)
     with log.opened(settings.log) as records, listening(host, port) as listener:
         server = _server(settings, records)
         thread = threading.Thread(

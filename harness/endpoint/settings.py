@@ -80,7 +80,7 @@ class Settings:
 
     @property
     def departures(self) -> "tuple[Departure, ...]":
-        """The faults and variations that are named."""
+        """The faults and variations that are named, each once."""
         from harness.endpoint.faults import faults
         from harness.endpoint.variations import variations
 
@@ -92,7 +92,7 @@ class Settings:
                     f"The reference endpoint has no fault {name!r}.",
                     f"Did you mean {' or '.join(near)}?" if near else "docs/proof.md lists them.",
                 )
-        return tuple(known[name] for name in self.faults)
+        return tuple(known[name] for name in dict.fromkeys(self.faults))
 
 
 def duration_ms(text: str) -> float:

@@ -202,7 +202,8 @@ def a_part_is_no_more_than_the_whole(completion: Completion) -> Violations:
 def no_more_tokens_come_than_were_asked(completion: Completion) -> Violations:
     """An answer has no more completion tokens than its cap."""
     asked, usage = completion.observation.asked, completion.body.get("usage")
-    cap = asked.get("max_completion_tokens") or asked.get("max_tokens")
+    name = "max_completion_tokens" if asked.get("max_completion_tokens") else "max_tokens"
+    cap = asked.get(name)
     done = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
     if not isinstance(done, int) or not isinstance(cap, int):
         return
@@ -211,7 +212,9 @@ def no_more_tokens_come_than_were_asked(completion: Completion) -> Violations:
     most = cap * max(1, len(completion.choices))
     if done > most:
         yield Violation(
-            received=f"{done} tokens", expected=f"at most {most}", pointer="/usage/completion_tokens"
+            received=f"{done} tokens by {name}",
+            expected=f"at most {most}",
+            pointer="/usage/completion_tokens",
         )
 
 

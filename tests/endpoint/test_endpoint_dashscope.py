@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from endpoint_caller import joined
+from endpoint_caller import data, joined
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = {
@@ -183,3 +183,205 @@ def test_responses_are_framed_and_refused_in_their_own_way(dashscope):
     answer = dashscope.post("/responses", {"model": dashscope.address.model})
     assert answer.status_code == 400
     assert set(answer.json()) == {"code", "message", "request_id"}
+
+
+# --- newer models ---
+
+THINKER = "qwen3.5-plus"
+
+
+def test_a_newer_model_thinks_by_default_and_shows_it_plain_and_streamed(dashscope):
+    answer = dashscope.chat("Say exactly: done", model=THINKER)
+    message = answer["choices"][0]["message"]
+    assert message["content"] == "done"
+    streamed = dashscope.stream("Say exactly: done", model=THINKER, stream_options={"include_usage": True})
+    deltas = [chunk["choices"][0]["delta"] for chunk in streamed if chunk["choices"]]
+    assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == message["reasoning_content"]
+    thought = answer["usage"]["completion_tokens_details"]["reasoning_tokens"]
+    assert thought == streamed[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
+
+
+def test_a_newer_model_can_be_told_not_to_think(dashscope):
+    answer = dashscope.chat("Say exactly: done", model=THINKER, enable_thinking=False)
+    assert "reasoning_content" not in answer["choices"][0]["message"]
+    assert "completion_tokens_details" not in answer["usage"]
+
+
+def test_an_older_model_thinks_only_when_it_is_told_to(dashscope):
+    assert "reasoning_content" not in dashscope.chat("Say hi")["choices"][0]["message"]
+
+
+def test_thinking_budget_bounds_the_thoughts_and_not_the_answer(dashscope):
+    answer = dashscope.chat("Say exactly: one two three", model=THINKER, thinking_budget=3)
+    assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 3
+    assert answer["choices"][0]["message"]["content"] == "one two three"
+
+
+def test_max_tokens_does_not_count_the_thoughts_and_max_completion_tokens_does(dashscope):
+    def told(**cap):
+        choice = dashscope.chat("Count from 1 to 100", model=THINKER, **cap)["choices"][0]
+        return choice["message"]["content"], choice["finish_reason"]
+
+    content, reason = told(max_tokens=4)
+    assert (content[:3], reason) == ("1 2", "length")
+    assert told(max_completion_tokens=4) == ("", "length")
+
+
+def test_json_by_a_schema_is_kept(dashscope):
+    schema = {**CITY, "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "city", "strict": True, "schema": schema}}
+    assert json.loads(dashscope.text("A city, please.", response_format=form)).keys() == {"city"}
+
+
+# --- partial messages ---
+
+
+def test_a_partial_message_is_continued(dashscope):
+    said = [
+        {"role": "user", "content": "Say exactly: spring has come"},
+        {"role": "assistant", "content": "spring has", "partial": True},
+    ]
+    assert dashscope.text(said) == " come"
+    assert joined(dashscope.stream(said)) == " come"
+    assert dashscope.text([said[0], {**said[1], "partial": False}]) == "spring has come"
+
+
+@pytest.mark.parametrize(
+    ("said", "params"),
+    [
+        ([{"role": "user", "content": "hi", "partial": True}], {}),
+        (
+            [
+                {"role": "assistant", "content": "a", "partial": True},
+                {"role": "user", "content": "hi"},
+            ],
+            {},
+        ),
+        (
+            [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a", "partial": True}],
+            {"model": THINKER},
+        ),
+    ],
+    ids=["a-users", "not-the-last", "while-thinking"],
+)
+def test_a_partial_message_that_cannot_be_continued_is_refused(dashscope, said, params):
+    assert "partial is for the last message" in dashscope.refusal(said, **params)["message"]
+
+
+# --- the marked cache ---
+
+
+def marked(text, question):
+    part = {"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}
+    return [{"role": "system", "content": [part]}, {"role": "user", "content": question}]
+
+
+def used(dashscope, said):
+    return dashscope.chat(said)["usage"]["prompt_tokens_details"]
+
+
+def test_a_marked_prompt_is_written_once_and_read_from_then_on(dashscope):
+    text = "the first handbook " * 600
+    first = used(dashscope, marked(text, "What is it?"))
+    written = first["cache_creation_input_tokens"]
+    assert written >= 1024
+    assert first["cache_creation"] == {"ephemeral_5m_input_tokens": written}
+    assert (first["cached_tokens"], first["cache_type"]) == (0, "ephemeral")
+    again = used(dashscope, marked(text, "And who wrote it?"))
+    assert (again["cached_tokens"], again["cache_creation_input_tokens"]) == (written, 0)
+
+
+def test_a_prompt_that_is_longer_is_written_from_where_the_cache_ends(dashscope):
+    text = "the second handbook " * 600
+    written = used(dashscope, marked(text, "What is it?"))["cache_creation_input_tokens"]
+    said = marked(text, "What is it?")
+    more = {"type": "text", "text": "more " * 50, "cache_control": {"type": "ephemeral"}}
+    said[1]["content"] = [more]
+    longer = used(dashscope, said)
+    assert longer["cached_tokens"] == written
+    assert 50 <= longer["cache_creation_input_tokens"] < 100
+
+
+def test_a_short_prompt_is_not_cached(dashscope):
+    said = marked("a short handbook", "What is it?")
+    assert used(dashscope, said) == used(dashscope, said)
+    assert used(dashscope, said)["cached_tokens"] == 0
+
+
+def test_without_a_mark_nothing_is_said_of_writing(dashscope):
+    assert used(dashscope, [{"role": "user", "content": "hi"}]) == {"cached_tokens": 0}
+
+
+# --- the list of models ---
+
+
+def test_the_list_of_models_wants_a_key(dashscope):
+    assert dashscope.http.get("/models", headers={"authorization": ""}).status_code == 401
+    names = [one["id"] for one in dashscope.http.get("/models").json()["data"]]
+    assert {dashscope.address.model, THINKER, dashscope.address.embedding_model} <= set(names)
+
+
+# --- /responses ---
+
+
+def responded(dashscope, **params):
+    answer = dashscope.post("/responses", {"model": dashscope.address.model, **params})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_response_leaves_out_what_would_be_null_and_counts_in_details_of_its_own(dashscope):
+    answer = responded(dashscope, input="Say hi")
+    assert None not in answer.values()
+    assert not answer.keys() & {"error", "incomplete_details", "instructions", "text", "reasoning"}
+    counts = {key: answer["usage"][key] for key in ("input_tokens", "output_tokens", "total_tokens")}
+    assert answer["usage"]["x_details"] == [counts]
+    assert responded(dashscope, input="Say hi", instructions="Be brief.")["instructions"] == "Be brief."
+
+
+def test_a_response_that_was_cut_says_why(dashscope):
+    answer = responded(dashscope, input="Count from 1 to 100", max_output_tokens=16)
+    assert answer["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_a_response_goes_on_from_the_one_before(dashscope):
+    first = responded(dashscope, input="My name is Ada.")
+    second = responded(dashscope, input="What is my name?", previous_response_id=first["id"])
+    assert "Ada" in second["output"][-1]["content"][0]["text"]
+    assert second["previous_response_id"] == first["id"]
+
+
+def test_a_response_ignores_its_format_and_gives_it_back(dashscope):
+    form = {"type": "json_schema", "name": "city", "schema": CITY}
+    answer = responded(dashscope, input="Say hi", text={"format": form})
+    assert answer["output"][-1]["content"][0]["text"] == "hi"
+    assert answer["text"]["format"]["name"] == "city"
+
+
+def test_a_response_takes_tools_of_any_type(dashscope):
+    assert responded(dashscope, input="Say hi", tools=[{"type": "no_such_tool"}])["output"]
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "code"),
+    [
+        ({"input": 42}, 400, "InvalidParameter"),
+        ({"input": "hi", "previous_response_id": "resp_none"}, 400, "InvalidParameter"),
+        ({"input": "hi", "model": "no-such-model"}, 404, "ModelNotFound"),
+    ],
+)
+def test_a_response_is_refused_with_native_codes(dashscope, params, status, code):
+    answer = dashscope.post("/responses", {"model": dashscope.address.model, **params})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json().keys() == {"code", "message", "request_id"}
+
+
+def test_an_unknown_model_streamed_is_a_stream_that_failed(dashscope):
+    body = {"model": "no-such-model", "input": "hi", "stream": True}
+    answer = dashscope.post("/responses", body)
+    assert answer.status_code == 200
+    (event,) = (json.loads(text) for text in data(answer.content))
+    assert (event["type"], event["sequence_number"]) == ("response.failed", 0)
+    assert event["response"]["error"]["code"] == "ModelNotFound"
+    wrong_key = {"authorization": "Bearer sk-wrong"}
+    assert dashscope.http.post("/responses", json=body, headers=wrong_key).status_code == 401
