@@ -5,8 +5,10 @@ adding a module. SDKs are imported when a client is opened, not before.
 """
 
 import importlib
+import logging
 import os
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from harness.clients.reply import Reply
 from harness.scenario import AnyAsk, Ask, Mode, ModelUse
 from harness.wire.exchange import Json
 from harness.wire.limits import Limits
+from harness.wire.redaction import Secrets, secrets_of
 from harness.wire.way import Way
 
 DEFAULT_CLIENTS = ("raw", "openai", "langchain")
@@ -24,6 +27,18 @@ DEFAULT_CLIENTS = ("raw", "openai", "langchain")
 
 FOREIGN_VARIABLES = ("OPENAI_", "LANGSMITH_", "LANGCHAIN_")
 """The SDKs read these by themselves: other keys, other hosts, and tracing that sends data out."""
+
+LIBRARIES = (
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "langchain_core",
+    "langchain_openai",
+    "openai",
+    "pydantic",
+)
+"""The SDKs and what they stand on: their logs and warnings quote URLs, headers and answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,16 @@ class Connection:
         """What must be overwritten in everything that is kept."""
         return [secret for secret in (self.key, *self.way.secrets()) if secret]
 
+    @property
+    def redacted(self) -> Secrets | None:
+        """The secrets as they are looked for."""
+        return secrets_of(self.secrets, self.names)
+
+    @property
+    def names(self) -> str:
+        """What the endpoint and its models are called, which answers may repeat whatever the key is."""
+        return " ".join((self.base_url, self.model, *self.models.values()))
+
 
 class Client(Protocol):
     """An opened client. `version` is its library's name and version, as findings quote it."""
@@ -96,3 +121,23 @@ def isolated_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep what the SDKs log and warn of to themselves: what they saw is recorded, with no secret in it."""
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    hush_warnings()
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def hush_warnings() -> None:
+    """Ignore the warnings of the SDKs, again where somebody has reset the filters, as pytest does."""
+    warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
