@@ -11,7 +11,7 @@ from harness.clients import (
     Client,
     Connection,
     clients,
-    hush_warnings,
+    hush_libraries,
     isolated_environment,
     quiet_libraries,
 )
@@ -118,7 +118,7 @@ class Observer:
 
     def _ask(self, call: Call, before: Observation | None) -> tuple[Reply, Exchange]:
         self.allowance.wait()
-        hush_warnings()
+        hush_libraries()
         with recording(self.secrets) as tape:
             try:
                 ask = _ask_after(call.scenario, before)

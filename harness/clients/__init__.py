@@ -126,18 +126,17 @@ def isolated_environment() -> Iterator[None]:
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep what the SDKs log and warn of to themselves: what they saw is recorded, with no secret in it."""
-    loggers = [logging.getLogger(name) for name in LIBRARIES]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    hush_warnings()
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    hush_libraries()
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
-def hush_warnings() -> None:
-    """Ignore the warnings of the SDKs, again where somebody has reset the filters, as pytest does."""
+def hush_libraries() -> None:
+    """Have the SDKs log and warn of nothing, for as long as nobody sets it otherwise, as pytest does."""
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
