@@ -243,6 +243,7 @@ def usage_of(value: object, names: tuple[str, str, str] = CHAT_COUNTS) -> Usage 
 
 
 _MESSAGE_CHARS = 500
+_BETWEEN = "\n\n"
 
 
 def kept(reply: Reply, secrets: Secrets | None) -> Reply:
@@ -268,10 +269,10 @@ def _dumped(reply: Reply) -> str:
 
 
 def _redacted_lines(lines: Sequence[str], secrets: Secrets) -> tuple[str, ...]:
-    """Lines that are printed one after another: what is spelled over them is read as one."""
-    whole = secrets.body("\n".join(lines))
-    starts = accumulate((len(line) + 1 for line in lines), initial=0)
-    return tuple(whole[start : end - 1] for start, end in pairwise(starts))
+    """Lines that are printed one after another: what is spelled over them is read as one, like events."""
+    whole = secrets.body(_BETWEEN.join(lines))
+    starts = accumulate((len(line) + len(_BETWEEN) for line in lines), initial=0)
+    return tuple(whole[start : end - len(_BETWEEN)] for start, end in pairwise(starts))
 
 
 def from_json(value: Mapping[str, Any]) -> Reply:
