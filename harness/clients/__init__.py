@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import pkgutil
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -39,6 +40,10 @@ LIBRARIES = (
     "pydantic",
 )
 """The SDKs and what they stand on: their logs and warnings quote URLs, headers and answers."""
+
+_SILENT = logging.CRITICAL + 1
+_MODULES = rf"({'|'.join(LIBRARIES)})(\.|$)"
+_IGNORED = ("ignore", None, Warning, re.compile(_MODULES), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ def quiet_libraries() -> Iterator[None]:
 
 def hush_libraries() -> None:
     """Have the SDKs log and warn of nothing, for as long as nobody sets it otherwise, as pytest does."""
-    for name in LIBRARIES:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
+    for logger in map(logging.getLogger, LIBRARIES):
+        if logger.level != _SILENT:
+            logger.setLevel(_SILENT)
+    if warnings.filters[:1] != [_IGNORED]:
+        warnings.filterwarnings("ignore", module=_MODULES)
