@@ -381,7 +381,7 @@ def _without_spelled(text: str, secrets: Secrets) -> str:
     pieces: list[_Piece] = []
     groups: dict[object, list[int]] = defaultdict(list)
     for event in _EVENT.finditer(text):
-        signature = tuple(_INDEX.findall(event[0]))
+        signature = hash(tuple(_INDEX.findall(event[0])))
         for piece, names in (*_strings(text, *event.span()), *_lines(text, *event.span())):
             for group in _groups(*names, signature):
                 groups[group].append(len(pieces))
@@ -404,6 +404,7 @@ def _without_spelled(text: str, secrets: Secrets) -> str:
     return "".join(written)
 
 
+_NEAREST = 12
 _Names: TypeAlias = tuple[tuple[str, ...], tuple[int, ...]]
 
 
@@ -421,20 +422,17 @@ def _strings(text: str, start: int, end: int) -> Iterator[tuple[_Piece, _Names]]
     positions: list[int] = []
     key = ""
     for token in _TOKEN.finditer(text, start, end):
-        names = ((*keys, key), tuple(position for position in positions if position >= 0))
         mark = token[0]
         if token["string"] is not None:
             units = tuple(_UNIT.findall(token["string"]))
             value = "".join(map(_meant, units))
-            if token["colon"] is None:
-                yield _Piece(token.start() + 1, units, value), names
-            else:
-                yield _Piece(token.start() + 1, units, value), ((*keys, "", "key"), names[1])
-                key = value
+            is_key = token["colon"] is not None
+            yield _Piece(token.start() + 1, units, value), _names(keys, "\0key" if is_key else key, positions)
+            key = value if is_key else key
         elif token["number"] is not None:
             is_character = mark.isdigit() and len(mark) < 4 and 32 < int(mark) < 127
             if is_character and positions and positions[-1] >= 0:
-                yield _Piece(token.start(), (mark,), chr(int(mark))), names
+                yield _Piece(token.start(), (mark,), chr(int(mark))), _names(keys, key, positions)
         elif mark in "{[":
             keys.append(key)
             positions.append(0 if mark == "[" else -1)
@@ -445,6 +443,12 @@ def _strings(text: str, start: int, end: int) -> Iterator[tuple[_Piece, _Names]]
         elif keys:
             key = keys.pop()
             positions.pop()
+
+
+def _names(keys: Sequence[str], key: str, positions: Sequence[int]) -> _Names:
+    """The nearest keys and positions: a body of nothing but brackets must not take for ever."""
+    near = tuple(position for position in positions[-_NEAREST:] if position >= 0)
+    return (*keys[-_NEAREST:], key), near
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[_Piece, _Names]]:

@@ -102,7 +102,7 @@ def test_a_check_keeps_and_prints_no_secret(checked: Ran) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("judge", "RUN", "--format", ",".join(report.formats())),
+        ("judge", "RUN"),
         ("compare", "RUN", "RUN"),
         ("compare", "RUN", "--baseline", "RUN"),
         ("diff", "RUN", "RUN"),
