@@ -57,7 +57,8 @@ Value: TypeAlias = str | Variable
 class Access:
     """How to reach an endpoint.
 
-    `timeout_s` is the longest silence of an endpoint; None: what the harness takes as usual.
+    `timeout_s` is the longest silence of an endpoint; None: what the harness takes as usual. With
+    `allow_plaintext_key`, secrets may go to a public host without TLS.
     """
 
     headers: Mapping[str, Value] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Access:
     timeout_s: float | None = None
     trust: Trust = Trust()
     proxy: Value | None = None
+    allow_plaintext_key: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -99,6 +101,7 @@ class Access:
             "timeout_s": self.timeout_s,
             "trust": trust,
             "proxy": None if self.proxy is None else _to_json(self.proxy),
+            "allow_plaintext_key": self.allow_plaintext_key,
         }
 
     @classmethod
@@ -112,6 +115,7 @@ class Access:
             timeout_s=values["timeout_s"],
             trust=Trust(**trust),
             proxy=None if values["proxy"] is None else _from_json(values["proxy"]),
+            allow_plaintext_key=values["allow_plaintext_key"],
         )
 
 

@@ -22,7 +22,16 @@ from harness.toml_table import VARIABLE, Table, did_you_mean, is_variable, shown
 from harness.wire.exchange import Json
 from harness.wire.way import AUTHS, Auth, Trust
 
-ACCESS_KEYS = ("headers", "query", "auth", "timeout_s", "ca_bundle", "client_cert", "proxy")
+ACCESS_KEYS = (
+    "headers",
+    "query",
+    "auth",
+    "timeout_s",
+    "ca_bundle",
+    "client_cert",
+    "proxy",
+    "allow_plaintext_key",
+)
 """The keys of a target that an Access is read from."""
 
 _HIDDEN = "another text (it is not shown, as it may be secret)"
@@ -38,6 +47,7 @@ def access_from(table: Table, before: Access) -> Access:
     proxy = _value(table, "proxy", "the URL of a proxy")
     if proxy is not None and (expected := expected_of_proxy(proxy)):
         raise table.mistake(("proxy",), expected, _HIDDEN)
+    is_allowed = table.flag("allow_plaintext_key")
     timeout_s = table.number("timeout_s")
     if timeout_s is not None and (expected := expected_of_timeout(timeout_s)):
         raise table.mistake(("timeout_s",), expected)
@@ -48,6 +58,7 @@ def access_from(table: Table, before: Access) -> Access:
         timeout_s=before.timeout_s if timeout_s is None else timeout_s,
         trust=_trust(table),
         proxy=before.proxy if proxy is None else proxy,
+        allow_plaintext_key=before.allow_plaintext_key if is_allowed is None else is_allowed,
     )
 
 
@@ -132,6 +143,7 @@ class AccessWords:
     ca_bundle: Path | None = None
     proxy: str | None = None
     embedding_model: str | None = None
+    allow_plaintext_key: bool = False
 
     def access_over(self, access: Access) -> Access:
         """The access with what the options say in its place; raises UsageError."""
@@ -142,6 +154,7 @@ class AccessWords:
             timeout_s=access.timeout_s if self.timeout_s is None else _timeout_s(self.timeout_s),
             trust=access.trust if self.ca_bundle is None else replace(access.trust, ca_bundle=self.ca_bundle),
             proxy=access.proxy if self.proxy is None else _proxy(self.proxy),
+            allow_plaintext_key=access.allow_plaintext_key or self.allow_plaintext_key,
         )
 
     def params_over(self, params: Mapping[str, Json]) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness import content, run
 from harness.clients import DEFAULT_CLIENTS, Connection
-from harness.connecting import connection_to
+from harness.connecting import connection_to, notes_on
 from harness.consequence import traced
 from harness.dialect import waivers_of
 from harness.discovery import Discovery, Turn, embedding_model
@@ -72,7 +72,7 @@ def started(target: Target, environ: Mapping[str, str]) -> Iterator[tuple[Target
 class Check:
     """A check of one target: `planned` is all that it may ask, `observations` what it has so far.
 
-    `reopened` opens the clients again with another embedding model.
+    `reopened` opens the clients again with another embedding model; `notes` are on the way there.
     """
 
     target: Target
@@ -81,6 +81,7 @@ class Check:
     planned: Plan
     started: str
     reopened: Callable[[str], Observer]
+    notes: Sequence[str] = ()
     fit: Fit = field(default_factory=Fit)
     observations: dict[Key, Observation] = field(default_factory=dict)
     has_ended: bool = False
@@ -218,7 +219,7 @@ class Check:
             partial=tuple(self._partial()),
             unasked=self._unasked(),
             waivers=self.target.waivers,
-            remarks=(*self.fit.notes, *self.idle_waivers()),
+            remarks=(*self.notes, *self.fit.notes, *self.idle_waivers()),
         )
         return replace(made, uses=[self._as_far_as_asked(cell) for cell in made.uses])
 
@@ -432,7 +433,7 @@ def check(
         def reopened(embedding_model: str) -> Observer:
             return opened(replace(connection, models={**connection.models, "embeddings": embedding_model}))
 
-        yield Check(at, settings, opened(connection), planned, now(), reopened)
+        yield Check(at, settings, opened(connection), planned, now(), reopened, list(notes_on(connection)))
 
 
 def now() -> str:

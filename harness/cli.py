@@ -70,6 +70,9 @@ CaBundle = Annotated[
 ProxyUrl = Annotated[
     str | None, typer.Option("--proxy", metavar="URL", help="Ask through this proxy; env:VARIABLE for one.")
 ]
+PlaintextKey = Annotated[
+    bool, typer.Option("--allow-plaintext-key", help="Send the key to a public host even without TLS.")
+]
 EmbeddingModel = Annotated[
     str | None, typer.Option("--embedding-model", help="The model to ask for embeddings.")
 ]
@@ -106,6 +109,7 @@ def check(
     timeout: TimeoutS = None,
     ca_bundle: CaBundle = None,
     proxy: ProxyUrl = None,
+    allow_plaintext_key: PlaintextKey = False,  # noqa: FBT002  # a command-line flag
     embedding_model: EmbeddingModel = None,
     clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw,openai,langchain",
     modes: Annotated[
@@ -144,7 +148,15 @@ def check(
     from harness.plan import Budget
 
     access = AccessWords(
-        headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy, embedding_model
+        headers or (),
+        params or (),
+        query or (),
+        auth,
+        timeout,
+        ca_bundle,
+        proxy,
+        embedding_model,
+        allow_plaintext_key,
     )
     chosen = targets_of(targets or [], base_url, model, api_key_env, config, access)
     settings = settings_of(
@@ -347,6 +359,7 @@ def load(
     auth: AuthName = None,
     ca_bundle: CaBundle = None,
     proxy: ProxyUrl = None,
+    allow_plaintext_key: PlaintextKey = False,  # noqa: FBT002  # a command-line flag
     embedding_model: EmbeddingModel = None,
     workload: Annotated[str, typer.Option(help="The name of a workload, or a TOML file.")] = "short-chat",
     arrivals: Annotated[
@@ -432,7 +445,15 @@ def load(
         settings = replace(settings, workers=processes)
     names = load_formats_of(formats)
     access = AccessWords(
-        headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy, embedding_model
+        headers or (),
+        params or (),
+        query or (),
+        auth,
+        timeout,
+        ca_bundle,
+        proxy,
+        embedding_model,
+        allow_plaintext_key,
     )
     target = targets_of([name] if name else [], base_url, model, api_key_env, config, access)[0]
     if target.access.timeout_s is not None:
@@ -573,6 +594,7 @@ def diff(
     timeout: TimeoutS = None,
     ca_bundle: CaBundle = None,
     proxy: ProxyUrl = None,
+    allow_plaintext_key: PlaintextKey = False,  # noqa: FBT002  # a command-line flag
     clients: Annotated[str, typer.Option(help="Which clients ask, by commas.")] = "raw",
     modes: Annotated[
         str, typer.Option(help="Which modes: plain, stream, or both by commas.")
@@ -596,11 +618,25 @@ def diff(
     settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm)
     console = Console(no_color=no_color, highlight=False)
     asked = []
-    access = AccessWords(headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy)
+    access = AccessWords(
+        headers or (),
+        params or (),
+        query or (),
+        auth,
+        timeout,
+        ca_bundle,
+        proxy,
+        allow_plaintext_key=allow_plaintext_key,
+    )
+
+    def tell(note: str) -> None:
+        if not quiet:
+            typer.echo(note, err=True)
+
     for side in hops.sides((first, second), config, folder, access):
         total = len(hops.planned(side, settings))
         with _progress(console, f"Asking {side.name}", total, quiet=quiet) as advance:
-            asked.append(hops.exchanges(side, settings, os.environ, advance))
+            asked.append(hops.exchanges(side, settings, os.environ, advance, tell))
     found, compared = differences(*asked), len(asked[0].keys() & asked[1].keys())
     written = difference_report.write(folder, (first, second), found, compared)
     if quiet:

@@ -33,6 +33,7 @@ api_key_env = "DASHSCOPE_API_KEY"
 # ca_bundle = "company-ca.pem"       # in place of the system's certificates; relative to this file
 # client_cert = {{ cert = "me.pem", key = "me-key.pem" }}
 # proxy = "http://proxy.example:3128"
+# allow_plaintext_key = true         # let the key go to a public host by http://
 # retries = 2                        # how often a request is asked again after 429 or 503
 # rpm = 60                           # at most so many requests a minute
 # concurrency = 4                    # so many at a time

@@ -47,11 +47,20 @@ def planned(side: Side, settings: Settings) -> Sequence[Call]:
 
 
 def exchanges(
-    side: Side, settings: Settings, environ: Mapping[str, str], on_observation: Callable[[object], None]
+    side: Side,
+    settings: Settings,
+    environ: Mapping[str, str],
+    on_observation: Callable[[object], None],
+    tell: Callable[[str], None],
 ) -> Mapping[tuple[str, str, str], Exchange]:
-    """The exchanges of a side by scenario, client and mode; asked for, unless they were recorded."""
+    """The exchanges of a side by scenario, client and mode; asked for, unless they were recorded.
+
+    `tell` is given what its user has to know beside them.
+    """
     if side.target is not None:
         with check(side.target, settings, environ) as checking:
+            for note in checking.notes:
+                tell(note)
             checking.observe(side.folder, on_observation)
     found = run.load_exchanges(side.folder)
     if not found:

@@ -6,10 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from re import Pattern
 
-from harness.clients import Client, Connection, clients, isolated_environment
-from harness.clients.reply import Reply, reply_of
+from harness.clients import (
+    Client,
+    Connection,
+    clients,
+    hush_libraries,
+    isolated_environment,
+    quiet_libraries,
+)
+from harness.clients.reply import Reply, kept, reply_of
 from harness.errors import UsageError
 from harness.evidence import NotJudgedError, Observation
 from harness.flakiness import flake_of
@@ -17,7 +23,7 @@ from harness.plan import Call
 from harness.scenario import AnyAsk, FollowUp, NoFollowUpError, Scenario
 from harness.wire.exchange import Ending, Exchange, Request
 from harness.wire.recording import recording
-from harness.wire.redaction import secret_pattern
+from harness.wire.redaction import Secrets, secrets_of
 
 BUSY_STATUSES = (429, 503)
 RETRIES = 2
@@ -65,10 +71,10 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Opened clients of one endpoint; `secrets` is what is overwritten in everything recorded."""
+    """Opened clients of one endpoint; `secrets` is what is overwritten in all that comes of it."""
 
     clients: Mapping[str, Client]
-    secrets: Pattern[bytes] | None
+    secrets: Secrets | None
     allowance: Allowance
 
     def observe(self, call: Call, before: Observation | None = None) -> Observation:
@@ -112,12 +118,14 @@ class Observer:
 
     def _ask(self, call: Call, before: Observation | None) -> tuple[Reply, Exchange]:
         self.allowance.wait()
+        hush_libraries()
         with recording(self.secrets) as tape:
             try:
                 ask = _ask_after(call.scenario, before)
             except (NoFollowUpError, NotJudgedError) as reason:
                 return Reply(), _unsent(str(reason))
-            reply = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
+            given = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
+        reply = kept(given, self.secrets)
         if tape.exchanges:
             return reply, tape.exchanges[-1]
         return reply, _unsent(reply.raised.message if reply.raised else "the client sent nothing")
@@ -147,8 +155,9 @@ def observer(
     known = clients()
     with ExitStack() as stack:
         stack.enter_context(isolated_environment())
+        stack.enter_context(quiet_libraries())
         opened = {name: stack.enter_context(known[name](connection)) for name in client_names}
-        yield Observer(opened, secret_pattern(secrets), allowance or Allowance())
+        yield Observer(opened, secrets_of(secrets, connection.names), allowance or Allowance())
 
 
 def checked_clients(names: Iterable[str]) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ from harness.wire.redaction import (
     SHORT_SECRET_CHARS,
     redact,
     redact_headers,
-    redact_text,
-    secret_pattern,
+    redact_url,
+    secrets_of,
 )
 
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
@@ -164,15 +164,15 @@ def _without_secrets(entry: _Entry) -> _Entry:
     """The entry, with asterisks for the secrets that its own headers and URL hold."""
     in_headers = _secrets((*entry.request_headers, *entry.headers))
     in_url = [unquote(match[2]) for match in _SECRET_PARAMETER.finditer(entry.url)]
-    pattern = secret_pattern(filter(_can_be_blanked, [*in_headers, *in_url]))
+    secrets = secrets_of([*in_headers, *in_url])
     url = _SECRET_PARAMETER.sub(lambda match: f"{match[1]}={'*' * len(match[2])}", entry.url)
     url = _USER_INFO.sub(lambda match: "*" * len(match[0]), url)
     return replace(
         entry,
-        url=redact_text(url, pattern),
-        asked=redact(entry.asked, pattern),
-        headers=redact_headers(entry.headers, pattern),
-        body=redact(entry.body, pattern),
+        url=redact_url(url, secrets),
+        asked=redact(entry.asked, secrets),
+        headers=redact_headers(entry.headers, secrets),
+        body=redact(entry.body, secrets),
     )
 
 
@@ -189,19 +189,6 @@ def _secrets(headers: Headers) -> Iterator[str]:
         else:
             first, _, after_scheme = value.strip().partition(" ")
             yield after_scheme.strip() or first
-
-
-def _can_be_blanked(secret: str) -> bool:
-    """Whether it can be no JSON literal, as `Bearer null` is, whose asterisks would break a body."""
-    return len(secret) >= SHORT_SECRET_CHARS or not _is_json(secret)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
 
 
 def _operation(method: str, url: str) -> Operation | None:

@@ -157,7 +157,7 @@ def test_a_refused_connection_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_host_that_does_not_exist_is_said_in_one_sentence(tmp_path: Path) -> None:
-    result = likewise(*at("http://no-such-host.invalid/v1"), cwd=tmp_path, A_KEY=KEY)
+    result = likewise(*at("https://no-such-host.invalid/v1"), cwd=tmp_path, A_KEY=KEY)
     assert result.returncode == 3
     assert "can't be reached" in one_sentence(result)
 

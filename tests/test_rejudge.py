@@ -224,8 +224,8 @@ def _har_of(path: Path, *entries: tuple[Mapping[str, Any], Mapping[str, Any]]) -
 
 
 def test_an_entry_s_secrets_are_blanked_in_all_of_it(tmp_path: Path) -> None:
-    url = f"https://me:{COOKIE}@x.example/v1/chat/completions?key=other%2Dkey&api-key={KEY}&a={KEY}"
-    asked = {**QUESTION, "user": KEY, "metadata": {"key": "other-key", "cookie": COOKIE}}
+    url = f"https://me:{COOKIE}@x.example/v1/chat/completions?key=other%2Dkey%2D7&api-key={KEY}&a={KEY}"
+    asked = {**QUESTION, "user": KEY, "metadata": {"key": "other-key-7", "cookie": COOKIE}}
     headers = [
         {"name": "content-type", "value": "application/json"},
         {"name": "x-echo", "value": KEY},
@@ -240,7 +240,7 @@ def test_an_entry_s_secrets_are_blanked_in_all_of_it(tmp_path: Path) -> None:
     )
     recorded = recording(path, ("raw",))
     told = str(recorded) + str(judged_again(recorded))
-    for secret in (KEY, COOKIE, "other-key", "other%2Dkey"):
+    for secret in (KEY, COOKIE, "other-key-7", "other%2Dkey%2D7"):
         assert secret not in told
     assert recorded.observations[0].asked["model"] == "m"
     assert recorded.observations[0].json["id"] == ANSWER["id"]

@@ -5,8 +5,11 @@ adding a module. SDKs are imported when a client is opened, not before.
 """
 
 import importlib
+import logging
 import os
 import pkgutil
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ from harness.clients.reply import Reply
 from harness.scenario import AnyAsk, Ask, Mode, ModelUse
 from harness.wire.exchange import Json
 from harness.wire.limits import Limits
+from harness.wire.redaction import Secrets, secrets_of
 from harness.wire.way import Way
 
 DEFAULT_CLIENTS = ("raw", "openai", "langchain")
@@ -24,6 +28,22 @@ DEFAULT_CLIENTS = ("raw", "openai", "langchain")
 
 FOREIGN_VARIABLES = ("OPENAI_", "LANGSMITH_", "LANGCHAIN_")
 """The SDKs read these by themselves: other keys, other hosts, and tracing that sends data out."""
+
+LIBRARIES = (
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "langchain_core",
+    "langchain_openai",
+    "openai",
+    "pydantic",
+)
+"""The SDKs and what they stand on: their logs and warnings quote URLs, headers and answers."""
+
+_SILENT = logging.CRITICAL + 1
+_MODULES = rf"({'|'.join(LIBRARIES)})(\.|$)"
+_IGNORED = ("ignore", None, Warning, re.compile(_MODULES), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +84,16 @@ class Connection:
         """What must be overwritten in everything that is kept."""
         return [secret for secret in (self.key, *self.way.secrets()) if secret]
 
+    @property
+    def redacted(self) -> Secrets | None:
+        """The secrets as they are looked for."""
+        return secrets_of(self.secrets, self.names)
+
+    @property
+    def names(self) -> str:
+        """What the endpoint and its models are called, which answers may repeat whatever the key is."""
+        return " ".join((self.base_url, self.model, *self.models.values()))
+
 
 class Client(Protocol):
     """An opened client. `version` is its library's name and version, as findings quote it."""
@@ -96,3 +126,24 @@ def isolated_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep what the SDKs log and warn of to themselves: what they saw is recorded, with no secret in it."""
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    hush_libraries()
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def hush_libraries() -> None:
+    """Have the SDKs log and warn of nothing, for as long as nobody sets it otherwise, as pytest does."""
+    for logger in map(logging.getLogger, LIBRARIES):
+        if logger.level != _SILENT:
+            logger.setLevel(_SILENT)
+    if warnings.filters[:1] != [_IGNORED]:
+        warnings.filterwarnings("ignore", module=_MODULES)

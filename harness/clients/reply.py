@@ -1,9 +1,15 @@
 """A reply: what a client gave its user, as that user would have read it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
+from itertools import accumulate, pairwise
 from typing import Any, ParamSpec, TypeVar
+
+import orjson
+
+from harness.wire.redaction import Secrets, redact_text
 
 _Args = ParamSpec("_Args")
 _Read = TypeVar("_Read")
@@ -199,7 +205,7 @@ def raised(error: Exception) -> Raised:
         type=f"{type(error).__module__.partition('.')[0]}.{type(error).__qualname__}".removeprefix(
             "builtins."
         ),
-        message=str(error)[:500],
+        message=str(error),
         status=status if isinstance(status, int) else None,
         code=code if isinstance(code, str) else None,
     )
@@ -234,6 +240,39 @@ def usage_of(value: object, names: tuple[str, str, str] = CHAT_COUNTS) -> Usage 
     if isinstance(value, Mapping):
         return Usage(*(value.get(name) for name in names))
     return Usage(*(getattr(value, name, None) for name in names))
+
+
+_MESSAGE_CHARS = 500
+_BETWEEN = "\n\n"
+
+
+def kept(reply: Reply, secrets: Secrets | None) -> Reply:
+    """The reply without its secrets, and with a long message cut: after they are gone, or half might stay."""
+    if reply.raised is not None:
+        message = redact_text(reply.raised.message, secrets)[:_MESSAGE_CHARS]
+        reply = replace(reply, raised=replace(reply.raised, message=message))
+    if secrets is None or not secrets.may_be_in(_dumped(reply)):
+        return reply
+    dumped = json.dumps(asdict(replace(reply, printed=())), default=str)
+    redacted, printed = secrets.body(dumped), _redacted_lines(reply.printed, secrets)
+    if redacted == dumped:
+        return replace(reply, printed=printed)
+    return replace(from_json(json.loads(redacted)), printed=printed)
+
+
+def _dumped(reply: Reply) -> str:
+    try:
+        return orjson.dumps(reply, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # Half of a surrogate pair, which an SDK passes on as it came.
+        return json.dumps(asdict(reply), default=str, ensure_ascii=False)
+
+
+def _redacted_lines(lines: Sequence[str], secrets: Secrets) -> tuple[str, ...]:
+    """Lines that are printed one after another: what is spelled over them is read as one, like events."""
+    whole = secrets.body(_BETWEEN.join(lines))
+    starts = accumulate((len(line) + len(_BETWEEN) for line in lines), initial=0)
+    return tuple(whole[start : end - len(_BETWEEN)] for start, end in pairwise(starts))
 
 
 def from_json(value: Mapping[str, Any]) -> Reply:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.asked import words
+from harness.connecting import reach_of
 from harness.errors import UsageError
 from harness.load.arrivals import ClosedLoop, at_rate, parse_schedule, word_of
 from harness.load.clients import client_names
 from harness.load.objectives import Objective, parse_objectives
-from harness.load.probe import is_loopback
 from harness.load.search import parse_levels
 from harness.load.workload import Workload, load_workload
 from harness.report.load import formats
@@ -141,7 +141,7 @@ def settings_of(
 
 def check_consent(target: Target, config: Path | None, *, has_consented: bool) -> None:
     """Raise UsageError for load on somebody's endpoint that nobody has agreed to; asks where it can."""
-    is_own = target.starts is not None or is_loopback(target.base_url)
+    is_own = target.starts is not None or reach_of(target.base_url) == "loopback"
     if is_own or has_consented or target.name in load_targets(config):
         return
     question = f"{target.base_url} is not on this machine and not named in likewise.toml."

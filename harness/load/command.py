@@ -25,8 +25,8 @@ from rich.text import Text
 from harness import __version__, orphan
 from harness.check import now, started
 from harness.clients import Connection as Endpoint
-from harness.clients import isolated_environment
-from harness.connecting import connection_to
+from harness.clients import isolated_environment, quiet_libraries
+from harness.connecting import connection_to, notes_on
 from harness.errors import INTERRUPTED, NothingJudgedError
 from harness.load import load_run
 from harness.load.arrivals import (
@@ -124,6 +124,7 @@ def load(
     began = now()
     with ExitStack() as stack:
         stack.enter_context(isolated_environment())
+        stack.enter_context(quiet_libraries())
         load_run.check_writable(folder)
         with given_up_by_ctrl_c():
             at, endpoint = stack.enter_context(_started(target, environ))
@@ -132,7 +133,7 @@ def load(
             jobs = [replace(job, output_cap=probed.output_cap) for job in jobs]
             variables = {name: environ[name] for name in at.access.variables}
             planned = _unfinished(at, settings, began)
-            notes = [*planned.notes, *probed.notes]
+            notes = [*planned.notes, *notes_on(endpoint), *probed.notes]
             tell = _Told(replace(planned, output_cap=probed.output_cap, notes=notes), folder, show)
             check(tell.run)
             make = stack.enter_context(_maker(settings, endpoint, variables, folder, tell, stop))

@@ -25,7 +25,7 @@ from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from harness.clients import Connection as Endpoint
-from harness.clients import isolated_environment
+from harness.clients import isolated_environment, quiet_libraries
 from harness.connecting import connection_to
 from harness.errors import LikewiseError, NothingJudgedError, UsageError
 from harness.load.clients import LoadClient
@@ -480,7 +480,7 @@ def work(host: str, port: int, folder: Path, environ: Mapping[str, str]) -> str:
     runner.send_message(_LISTENING)
     if WORKER_KEY in environ:
         gevent.spawn(_end_with, os.getppid(), runner)
-    with isolated_environment():
+    with isolated_environment(), quiet_libraries():
         runner.greenlet.join()
     if not sessions:
         return "The master had workers enough, and nothing for this one to do."

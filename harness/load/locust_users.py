@@ -5,7 +5,6 @@ digits, so the figures at the end come from histograms of our own.
 """
 
 import itertools
-import logging
 import os
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 from locust import User, constant, events, task
 
+from harness.clients import hush_libraries
 from harness.connecting import connection_to
 from harness.errors import LikewiseError, UsageError
 from harness.fit import CapName
@@ -27,7 +27,7 @@ from harness.load.probe import spelled_cap
 from harness.load.received import Due
 from harness.load.workload import Workload, load_workload
 from harness.scenario import Mode
-from harness.target import Target, ad_hoc, key_of
+from harness.target import Target, ad_hoc
 
 _ENDLESS_S = 10 * 365 * 86_400.0
 _ordinals = itertools.count()
@@ -91,13 +91,12 @@ def _target(host: str | None, options: Any) -> Target:
 def _check(environment: Any, **_: object) -> None:
     """End before the first user where the words of the command line make no sense; a page may give a host."""
     options = environment.parsed_options
-    for library in ("httpx", "httpx2"):
-        # it has a line for each request, and Locust shows what libraries say
-        logging.getLogger(library).setLevel(logging.WARNING)
+    # Locust shows what libraries say: a line for each request, and what an endpoint has said in it
+    hush_libraries()
     try:
         load_workload(options.workload)
         if environment.host or options.headless:
-            key_of(_target(environment.host, options), os.environ)
+            connection_to(_target(environment.host, options), os.environ)
     except LikewiseError as error:
         sys.stderr.write(f"Error: {error.happened}\n       {error.next_step}\n")
         # Locust takes any other exception of a listener for a message to log

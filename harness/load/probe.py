@@ -1,10 +1,8 @@
 """Before the load: whether there may be one, and how a single request is put so that it gets an answer."""
 
-import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from harness.clients import Connection as Endpoint
 from harness.errors import NothingJudgedError
@@ -50,15 +48,6 @@ class Probed:
                 "The answer before the load reached its cap without any text: what is measured is thinking. "
                 f"Turn it off to measure answers, by {_THINKS_LESS}."
             )
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether a URL leads to this machine by its loopback interface."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def probe(job: Job, target: Target, endpoint: Endpoint) -> Probed:

@@ -1,6 +1,5 @@
 """What came in answer to a request, and the record that it makes: alike for every client."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +12,7 @@ from harness.load.reading import SAID_BYTES, Reading, read_plain, read_stream
 from harness.load.record import Answered, Outcome, RequestRecord
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
-from harness.wire.redaction import redact
+from harness.wire.redaction import Secrets, redact_text
 
 _DETAIL_CHARS = 200
 
@@ -84,7 +83,7 @@ class Taken:
     """A request that has ended, before anybody has looked at what came: that can wait until there is time.
 
     `received` is None where there was no connection, and `detail` says why. Without `seen`, whoever read the
-    bytes is the one who used them. `secret` finds the key, which an endpoint may echo in what it says.
+    bytes is the one who used them. `secrets` are those that an endpoint may echo in what it says.
     """
 
     due: Due
@@ -92,7 +91,7 @@ class Taken:
     mode: Mode
     start_ns: int
     ended_ns: int
-    secret: re.Pattern[bytes] | None
+    secrets: Secrets | None
     request: bytes = b""
     received: Received | None = None
     seen: Seen | None = None
@@ -161,11 +160,9 @@ class Taken:
         return Answered(record, self.request, headers, body, pieces, reading.data)
 
     def _shown(self, detail: str) -> str:
-        """The start of a detail. The key is taken out first: half of it would not be found."""
-        if not detail:
-            return ""
-        said = detail.encode("utf-8", "backslashreplace")
-        return redact(said, self.secret).decode("utf-8", "replace")[:_DETAIL_CHARS]
+        """The start of a detail. The key is taken out first: half of it might not be found."""
+        said = detail.encode("utf-8", "backslashreplace").decode()
+        return redact_text(said, self.secrets)[:_DETAIL_CHARS]
 
 
 def _longest_unread_ns(received: Received, arrived: Sequence[int]) -> int | None:

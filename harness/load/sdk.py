@@ -1,6 +1,5 @@
 """What the SDKs' load clients have in common: a request is used as its user would, and noted beneath."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,10 +8,11 @@ import httpx2
 import orjson
 
 from harness.clients import Connection as Endpoint
-from harness.load.clients import body_of, secret_of
+from harness.load.clients import body_of
 from harness.load.received import Due, Seen, Taken
 from harness.load.tap import Tap, client, refusal_of_proxy
 from harness.scenario import Mode
+from harness.wire.redaction import Secrets
 
 Use = Callable[[Due, Mode], Iterator[bool]]
 """Asks, and yields for each thing that its user gets whether there is output in it."""
@@ -27,7 +27,7 @@ class SdkClient:
     tap: Tap
     http: httpx2.Client
     use: Use
-    secret: re.Pattern[bytes] | None
+    secrets: Secrets | None
 
     def perform(self, due: Due, mode: Mode) -> Taken:
         """Ask, and use up the answer."""
@@ -47,7 +47,7 @@ class SdkClient:
         request = orjson.dumps(body_of(due, self.endpoint, mode))
         received = self.tap.received(ended_ns, error)
         seen = Seen(first_ns, ended_ns, detail)
-        return Taken(due, self.name, mode, start_ns, ended_ns, self.secret, request, received, seen, detail)
+        return Taken(due, self.name, mode, start_ns, ended_ns, self.secrets, request, received, seen, detail)
 
     def close(self) -> None:
         """Close its connections."""
@@ -58,4 +58,4 @@ def sdk_client(name: str, endpoint: Endpoint, use: Callable[[httpx2.Client], Use
     """A client for one user; `use` is given the HTTP client to build on."""
     tap = Tap(endpoint.limits.total_s)
     http = client(tap, endpoint)
-    return SdkClient(name, endpoint, tap, http, use(http), secret_of(endpoint))
+    return SdkClient(name, endpoint, tap, http, use(http), endpoint.redacted)

@@ -3,7 +3,7 @@
 `httpx` carries the raw client; the OpenAI SDK and langchain_openai build on `httpx2`. The two libraries have
 the same transport interface under two names, so one pair of classes serves both.
 
-    with recording(pattern) as tape:
+    with recording(secrets) as tape:
         client.post(...)
     tape.exchanges  # one Exchange per request that the client made
 """
@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from re import Pattern
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +23,7 @@ import httpx2
 
 from harness.wire.exchange import Ending, Exchange, Headers, Read, Request, Response
 from harness.wire.limits import Limits
-from harness.wire.redaction import redact, redact_headers, redact_pieces, redact_query, redact_text
+from harness.wire.redaction import Secrets, redact, redact_headers, redact_pieces, redact_text, redact_url
 from harness.wire.surplus import note_reads, note_reads_async
 from harness.wire.way import Way, proxy_of, tls_context
 
@@ -46,7 +45,7 @@ class LimitReachedError(Exception):
 class Tape:
     """The exchanges of one client call, in order; `secrets` is what is overwritten in them."""
 
-    secrets: Pattern[bytes] | None
+    secrets: Secrets | None
     exchanges: list[Exchange] = field(default_factory=list)
 
 
@@ -54,7 +53,7 @@ _tape: ContextVar[Tape] = ContextVar("tape")
 
 
 @contextmanager
-def recording(secrets: Pattern[bytes] | None) -> Iterator[Tape]:
+def recording(secrets: Secrets | None) -> Iterator[Tape]:
     """Everything that a recording transport carries inside this block goes to the tape that it gives."""
     tape = Tape(secrets)
     token = _tape.set(tape)
@@ -110,7 +109,7 @@ class _Recorder:
         secrets = self.tape.secrets
         request = Request(
             self.request.method,
-            redact_text(redact_query(self.request.url, self.way.secret_query), secrets),
+            redact_url(self.request.url, secrets, self.way.secret_query),
             redact_headers(self.request.headers, secrets, self.way.secret_headers),
             redact(self.request.body, secrets),
             self.request.sent_ns,
@@ -141,14 +140,23 @@ class _Recorder:
         recorded = Response(head.status, head.http_version, head.headers, head.started_ns, tuple(self.reads))
         headers = redact_headers(head.headers, secrets)
         reads = recorded.reads
-        if secrets is not None and secrets.search(recorded.body):
-            # A compressed body can't be redacted as it is, so it is kept without its content coding.
-            headers = tuple(pair for pair in headers if pair[0].lower() != "content-encoding")
-            reads = recorded.decoded_reads
-        pieces = redact_pieces((read.data for read in reads), secrets)
-        redacted = tuple(Read(read.arrived_ns, data) for read, data in zip(reads, pieces, strict=True))
+        pieces = redact_pieces((read.data for read in recorded.decoded_reads), secrets)
+        if b"".join(pieces) != recorded.body:
+            arrived_ns = (read.arrived_ns for read in recorded.decoded_reads)
+            reads = tuple(map(Read, arrived_ns, pieces))
+            headers = _undone(headers, recorded)
         surplus = redact(self.surplus, secrets)[:_SURPLUS_BYTES]
-        return Response(head.status, head.http_version, headers, head.started_ns, redacted, surplus)
+        return Response(head.status, head.http_version, headers, head.started_ns, reads, surplus)
+
+
+def _undone(headers: Headers, recorded: Response) -> Headers:
+    """The headers of a body without its content coding: a compressed one can't be redacted as it is."""
+    if recorded.decoded_reads is recorded.reads:
+        return headers
+    size = {"content-length": str(len(recorded.body))}
+    return tuple(
+        (name, size.get(name.lower(), value)) for name, value in headers if name.lower() != "content-encoding"
+    )
 
 
 def _ending_of(error: BaseException, *, has_begun: bool) -> Ending:

@@ -11,9 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
-from urllib.parse import quote, urlencode, urlsplit
-
-from harness.wire.redaction import SHORT_SECRET_CHARS
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 Auth: TypeAlias = Literal["bearer", "api-key", "none"]
 AUTHS: tuple[Auth, ...] = ("bearer", "api-key", "none")
@@ -60,11 +58,7 @@ class Way:
         return f"{base_url}{path}{'?' if query else ''}{query}"
 
     def secrets(self) -> list[str]:
-        """What is to be found and overwritten wherever it comes up.
-
-        A shorter value, such as the number of a project, is part of innocent answers; it is overwritten where
-        it was sent and nowhere else.
-        """
+        """What an endpoint is told of secrets beside the key, and may repeat."""
         in_headers = [
             value.partition(" ")[2] or value if name.lower().endswith("authorization") else value
             for name, value in self.headers.items()
@@ -72,7 +66,7 @@ class Way:
         ]
         in_query = [value for name, value in self.query.items() if name.lower() in self.secret_query]
         password = urlsplit(self.proxy or "").password or ""
-        return [value for value in (*in_headers, *in_query, password) if len(value) >= SHORT_SECRET_CHARS]
+        return list(filter(None, (*in_headers, *in_query, password, unquote(password))))
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from harness.wire.recording import (
     client_options,
     recording,
 )
-from harness.wire.redaction import secret_pattern
+from harness.wire.redaction import secrets_of
 from tests.servers import closes_kept_connections, head, resets_after, says, server, sized
 
 KEY = "sk-canary-0123456789"
@@ -29,7 +29,7 @@ Ask = Callable[[ModuleType, str, Limits], Exchange]
 
 def ask_sync(library: ModuleType, base_url: str, limits: Limits = Limits()) -> Exchange:
     options = client_options(library, RecordingTransport, base_url, limits)
-    with library.Client(**options) as client, recording(secret_pattern([KEY])) as tape:
+    with library.Client(**options) as client, recording(secrets_of([KEY])) as tape:
         try:
             client.post(f"{base_url}/chat", json={"q": 1}, headers={"authorization": f"Bearer {KEY}"})
         except Exception:  # noqa: BLE001  # what the client makes of it is not looked at here
@@ -42,7 +42,7 @@ def ask_async(library: ModuleType, base_url: str, limits: Limits = Limits()) -> 
     async def ask() -> Exchange:
         options = client_options(library, AsyncRecordingTransport, base_url, limits)
         async with library.AsyncClient(**options) as client:
-            with recording(secret_pattern([KEY])) as tape:
+            with recording(secrets_of([KEY])) as tape:
                 try:
                     await client.post(
                         f"{base_url}/chat", json={"q": 1}, headers={"authorization": f"Bearer {KEY}"}

@@ -6,7 +6,6 @@ client for each user. SDKs are imported when a client is asked for, not before.
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Protocol
@@ -14,7 +13,6 @@ from typing import Protocol
 from harness.clients import Connection as Endpoint
 from harness.load.received import Due, Taken
 from harness.scenario import Mode
-from harness.wire.redaction import secret_pattern
 
 
 class LoadClient(Protocol):
@@ -66,8 +64,3 @@ def _asked(due: Due, endpoint: Endpoint, mode: Mode) -> dict[str, object]:
     if mode is Mode.STREAM and operation != "embeddings":
         return {**body, "stream": True, "stream_options": {"include_usage": True}}
     return body
-
-
-def secret_of(endpoint: Endpoint) -> re.Pattern[bytes] | None:
-    """What finds the endpoint's secrets in what it says; None where there are none."""
-    return secret_pattern(endpoint.secrets)

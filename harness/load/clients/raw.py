@@ -1,6 +1,5 @@
 """The `raw` client: the fastest reader that can be made inside Locust, on connections of its own."""
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,10 +9,11 @@ import orjson
 
 from harness.clients import Connection as Endpoint
 from harness.errors import UsageError
-from harness.load.clients import body_of, secret_of
+from harness.load.clients import body_of
 from harness.load.connection import Connection, Origin, UnreachableError
 from harness.load.received import Due, End, Received, Taken
 from harness.scenario import PATHS, Mode, Operation
+from harness.wire.redaction import Secrets
 
 NAME = "raw"
 
@@ -24,7 +24,7 @@ class RawClient:
 
     endpoint: Endpoint
     origin: Origin
-    secret: re.Pattern[bytes] | None
+    secrets: Secrets | None
     fronts: Mapping[Operation, str]
     connection: Connection | None = field(default=None, init=False)
 
@@ -39,8 +39,10 @@ class RawClient:
             if _has_lost_race(received):
                 received = self._connected(limits.connect_s).exchange(request, limits.total_s)
         except UnreachableError as error:
-            return Taken(due, NAME, mode, start_ns, time.monotonic_ns(), self.secret, body, detail=str(error))
-        return Taken(due, NAME, mode, start_ns, received.ended_ns, self.secret, body, received)
+            return Taken(
+                due, NAME, mode, start_ns, time.monotonic_ns(), self.secrets, body, detail=str(error)
+            )
+        return Taken(due, NAME, mode, start_ns, received.ended_ns, self.secrets, body, received)
 
     def close(self) -> None:
         """Close the connection."""
@@ -97,4 +99,4 @@ def opened(endpoint: Endpoint) -> Callable[[], RawClient]:
             "Name the proxy by http://, or ask by --clients openai or langchain.",
         )
     fronts = {operation: _front(endpoint, origin, path) for operation, path in PATHS.items()}
-    return partial(RawClient, endpoint, origin, secret_of(endpoint), fronts)
+    return partial(RawClient, endpoint, origin, endpoint.redacted, fronts)
