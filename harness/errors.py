@@ -29,6 +29,10 @@ class LikewiseError(Exception):
         self.happened = happened
         self.next_step = next_step
 
+    def __reduce__(self) -> tuple[type["LikewiseError"], tuple[str, str]]:
+        """What makes it again in another process."""
+        return type(self), (self.happened, self.next_step)
+
 
 class UsageError(LikewiseError):
     """The command line or the configuration is wrong."""

@@ -137,7 +137,7 @@ class Pair:
     """Two faults at once.
 
     Each is `named` by a rule of its own; or `masked`: where it shows alone, what its rules read did not come,
-    or they fail because of the other; or `hidden`: they pass there.
+    or they fail because of the other, or both take hold of one place; or `hidden`: its rules pass there.
     """
 
     faults: tuple[str, str]

@@ -308,7 +308,10 @@ def unjudged(passes: Iterable[Verdict], verdicts: Iterable[Verdict]) -> list[Unj
 def _paired(task: Task) -> Pair:
     """Which of two faults at once their rules name."""
     first, second = (faults()[name] for name in task.id.split(_BESIDE))
-    together = {verdict.cell: verdict for verdict in _verdicts(task)}
+    try:
+        together = {verdict.cell: verdict for verdict in _verdicts(task)}
+    except UsageError:  # they take hold of the same place, and the endpoint serves one of them at a time
+        return Pair((first.id, second.id), [], [first.id, second.id], [])
     failed = [one for one in together.values() if one.outcome is Outcome.FAIL]
     pair = Pair((first.id, second.id), [], [], [])
     for fault in (first, second):
