@@ -60,11 +60,16 @@ def more_basic(verdict: Verdict, beside: Iterable[Verdict], rules: Mapping[str, 
     found = [
         (ground, other)
         for other in beside
-        if other.level != LEVELS[-1] and other.rule != rule.id and _meet(verdict.mode, other.mode)
+        if _breaks_grounds(rules[other.rule]) and other.rule != rule.id and _meet(verdict.mode, other.mode)
         for ground in rules[other.rule].upheld_by(other.evidence) & rule.rests_on
         if lowest is None or ground < lowest
     ]
     return min(found, key=lambda each: each[0])[1] if found else None
+
+
+def _breaks_grounds(rule: Rule) -> bool:
+    """Whether more than itself fails with a rule; of what a schema demands, only what clients need."""
+    return rule.level == "must" if callable(rule.upholds) else rule.level != "recommended"
 
 
 def _plain_refusal(verdict: Verdict, twins: Iterable[Verdict], rules: Mapping[str, Rule]) -> Verdict | None:

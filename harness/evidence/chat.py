@@ -21,7 +21,7 @@ from harness.evidence import (
     shown,
     success,
 )
-from harness.evidence.grounds import OF_A_BODY, OF_A_USER, OF_AN_ANSWER, Grounds
+from harness.evidence.grounds import OF_A_BODY, Grounds
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Ending, Json
 from harness.wire.sse import SseEvent, read_events
@@ -231,7 +231,7 @@ class Answer:
     """A chat answer read from the wire alone, plain or streamed: what every client should tell its user."""
 
     MODES: ClassVar[Cells] = EACH_MODE
-    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     choices: tuple[AnswerChoice, ...]
@@ -315,7 +315,7 @@ class Pair:
     """The plain and the streamed answer to one scenario through one client."""
 
     MODES: ClassVar[Cells] = BOTH
-    RESTS_ON: ClassVar[Grounds] = OF_A_USER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     plain: Answer
     streamed: Answer
@@ -368,7 +368,7 @@ class Parts:
     """Everything that the choices of an answer say, in either mode, with its places on the wire."""
 
     MODES: ClassVar[Cells] = EACH_MODE
-    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     by_choice: tuple[tuple[Part, ...], ...]

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from harness.evidence import BOTH, EACH_MODE, Cells, Object, Observation
 from harness.evidence.chat import Chunk, ChunkStream, Completion
-from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER, Grounds
+from harness.evidence.grounds import OF_A_BODY, Grounds
 from harness.scenario import Mode, Scenario
 from harness.wire.exchange import Json
 
@@ -65,7 +65,7 @@ class TextAnswer:
     """A legacy answer read from the wire alone, plain or streamed."""
 
     MODES: ClassVar[Cells] = EACH_MODE
-    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     choices: tuple[TextChoice, ...]
@@ -112,7 +112,7 @@ class TextPair:
     """The plain and the streamed answer to one legacy scenario through one client."""
 
     MODES: ClassVar[Cells] = BOTH
-    RESTS_ON: ClassVar[Grounds] = OF_A_USER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     plain: TextAnswer
     streamed: TextAnswer

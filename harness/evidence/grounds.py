@@ -39,6 +39,8 @@ class Ground(IntEnum):
     """Each call has its id, its name and its arguments."""
     SAID = auto()
     """Something is said where it belongs: a text, a refusal, a call."""
+    ENDING = auto()
+    """The end of an answer is told where clients look for it."""
     ENDED = auto()
     """The end of an answer is told, and told rightly."""
 
@@ -48,11 +50,12 @@ Grounds: TypeAlias = frozenset[Ground]
 NONE: Grounds = frozenset()
 OF_A_BODY: Grounds = frozenset({Ground.MODE, Ground.WHOLE, Ground.READABLE})
 OF_AN_ANSWER: Grounds = OF_A_BODY | {Ground.SHAPE, Ground.CHOICES}
-OF_A_USER: Grounds = frozenset(Ground)
+OF_A_USER: Grounds = OF_AN_ANSWER | {Ground.CALLS, Ground.CALL, Ground.SAID, Ground.ENDING, Ground.ENDED}
 """What a client tells its user can only be right where what it reads is; so can what two answers share."""
 
+_FINISH = re.compile(r"/choices/\d+/finish_reason")
 _READ_BY_ALL = re.compile(
-    r"|(/response)?/(choices|data|output)(/\d+(/(index|delta|message|finish_reason|text|embedding|id|type"
+    r"|(/response)?/(choices|data|output)(/\d+(/(index|delta|message|text|embedding|id|type"
     r"|(delta/|message/)?content(/\d+(/(type|text))?)?))?)?"
     r"|/(type|response|delta|text|item|part|output_index|content_index)(/(id|type))?"
 )
@@ -61,4 +64,6 @@ _READ_BY_ALL = re.compile(
 
 def shape(pointer: str | None) -> Ground | None:
     """The ground that a schema upholds at a place; None where only the place itself is wrong."""
+    if _FINISH.fullmatch(pointer or ""):
+        return Ground.ENDING
     return Ground.SHAPE if _READ_BY_ALL.fullmatch(pointer or "") else None

@@ -21,7 +21,7 @@ from harness.evidence import (
     shown,
     success,
 )
-from harness.evidence.grounds import OF_A_BODY, OF_A_USER, OF_AN_ANSWER, Grounds
+from harness.evidence.grounds import OF_A_BODY, Grounds
 from harness.scenario import Mode, Scenario
 from harness.wire.sse import SseEvent, read_events
 
@@ -158,7 +158,7 @@ class ResponseAnswer:
     """The response as it is at its end, whichever way it came; `pointer` and `event` say where it stands."""
 
     MODES: ClassVar[Cells] = EACH_MODE
-    RESTS_ON: ClassVar[Grounds] = OF_AN_ANSWER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     observation: Observation
     response: Object
@@ -224,7 +224,7 @@ class ResponsePair:
     """The plain and the streamed answer to one scenario through one client."""
 
     MODES: ClassVar[Cells] = BOTH
-    RESTS_ON: ClassVar[Grounds] = OF_A_USER
+    RESTS_ON: ClassVar[Grounds] = OF_A_BODY
 
     plain: ResponseAnswer
     streamed: ResponseAnswer

@@ -193,11 +193,7 @@ def a_part_is_no_more_than_the_whole(completion: Completion) -> Violations:
     source="OpenAI API reference, chat/create: max_tokens; langchain-ai/langchain#29954",
     breaks="Costs have no bound.",
     when=_is_capped,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-        Ground.HONOURED,
-    ),
+    rests_on=(Ground.HONOURED,),
 )
 def no_more_tokens_come_than_were_asked(completion: Completion) -> Violations:
     """An answer has no more completion tokens than its cap."""
@@ -234,8 +230,9 @@ def _reasoning_tokens(usage: object) -> int:
     answers=("cn-finish-toolcalls-on-truncation",),
     upholds=Ground.ENDED,
     rests_on=(
-        Ground.SHAPE,
         Ground.CHOICES,
+        Ground.ENDING,
+        Ground.SHAPE,
     ),
 )
 def an_answer_cut_by_its_cap_says_so(completion: Completion) -> Violations:
@@ -283,10 +280,6 @@ def the_answer_names_the_model_asked(completion: Completion) -> Violations:
     source="recorded answers of OpenAI: every one has usage; panbanda/higgs#77",
     breaks="LangChain's usage_metadata is None, costs are 0, benchmarks have no tokens.",
     answers=("bm-no-prompt-tokens",),
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
 )
 def a_completion_has_usage(completion: Completion) -> Violations:
     """A plain chat completion has usage."""
@@ -300,10 +293,6 @@ def a_completion_has_usage(completion: Completion) -> Violations:
     source=f"{_SOURCE}: usage; tashfeenahmed/freellmapi#845",
     breaks="Costs and tokens per second come out wrong.",
     answers=("su-usage-mismatch",),
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
 )
 def no_more_text_comes_than_is_counted(completion: Completion) -> Violations:
     """A completion has no more text than its tokens can make."""
@@ -361,7 +350,7 @@ def _date_s(header: str | None) -> int | None:
     source="OpenAI API reference, errors; maximhq/bifrost#5425",
     breaks="The SDK and LangChain take an answer that broke off for a whole one.",
     answers=("cn-finish-error",),
-    upholds=Ground.ENDED,
+    upholds=Ground.ENDING,
 )
 def no_choice_of_an_answer_carries_an_error(completion: Completion) -> Violations:
     """No choice has an `error`."""

@@ -4,6 +4,7 @@ import re
 
 from harness.evidence import shown
 from harness.evidence.chat import Answer, AnswerChoice
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Ground, Violation, Violations, rule
 
 _SOURCE = "OpenAI API reference, the chat completion object"
@@ -17,6 +18,7 @@ _SOURCE = "OpenAI API reference, the chat completion object"
     breaks="Users read markup; tools that it asks for never run.",
     answers=("cn-control-token-leak", "cn-reasoning-field-name"),
     upholds=Ground.SAID,
+    rests_on=OF_AN_ANSWER,
 )
 def the_text_has_no_control_tokens(answer: Answer) -> Violations:
     """The text has no markup of the model's own where it leaks: turns, tool calls, thoughts.

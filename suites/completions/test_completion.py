@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from harness.evidence import NotJudgedError, joined, shown
 from harness.evidence.completions import TextAnswer, TextCompletion, TextPair
-from harness.evidence.grounds import OF_A_USER
+from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
@@ -76,6 +76,7 @@ def a_completion_has_what_openai_always_sends(completion: TextCompletion) -> Vio
     breaks="LangChain gives the answer to one prompt for another's, or raises IndexError.",
     answers=("co-prompt-forms", "cr-n-ignored"),
     upholds=Ground.CHOICES,
+    rests_on=OF_AN_ANSWER,
 )
 def each_prompt_has_its_choices(answer: TextAnswer) -> Violations:
     """There are n choices for each prompt."""
@@ -92,7 +93,7 @@ def each_prompt_has_its_choices(answer: TextAnswer) -> Violations:
     breaks="Programs that send several prompts give the answer to one for another's.",
     answers=("co-prompt-forms",),
     upholds=Ground.CHOICES,
-    rests_on=(Ground.SHAPE,),
+    rests_on=OF_AN_ANSWER,
 )
 def completions_are_numbered_from_zero(answer: TextAnswer) -> Violations:
     """The choices' indexes are 0 and up, each once; plain, they stand in this order."""
@@ -136,6 +137,7 @@ def no_completion_is_longer_than_its_cap(answer: TextAnswer) -> Violations:
     breaks="The caller takes half an answer for a whole one.",
     when=lambda scenario: scenario.id in {"completion", "completion-with-usage"},
     upholds=Ground.ENDED,
+    rests_on=OF_AN_ANSWER | {Ground.ENDING},
 )
 def a_completion_cut_by_its_cap_says_so(answer: TextAnswer) -> Violations:
     """A completion that its cap cut short has the finish reason `length`."""
@@ -163,6 +165,7 @@ def _is_unfinished(text: str) -> bool:
     breaks="Programs that ask for one step get the next ones too, made up by the model.",
     answers=("cr-stop-ignored", "cr-stop-included", "cr-stop-split"),
     when=_asks("stop"),
+    rests_on=OF_AN_ANSWER,
 )
 def no_completion_has_a_stop_sequence(answer: TextAnswer) -> Violations:
     """The text ends before a stop sequence and does not contain it."""
@@ -192,6 +195,7 @@ def _is_at_stop(text: str, stop: str) -> bool:
     source=f"{_SOURCE}: echo",
     breaks="Programs that cut the prompt off the answer cut off the answer instead.",
     when=_asks("echo"),
+    rests_on=OF_AN_ANSWER,
 )
 def an_echoed_text_begins_with_its_prompt(answer: TextAnswer) -> Violations:
     """With echo, the text begins with the prompt."""
@@ -212,6 +216,7 @@ def an_echoed_text_begins_with_its_prompt(answer: TextAnswer) -> Violations:
     breaks="Evaluation programs count a made-up token as part of the sentence that they score.",
     answers=("co-max-tokens-0",),
     when=lambda scenario: scenario.params_for(Mode.PLAIN).get("max_tokens") == 0,
+    rests_on=OF_AN_ANSWER,
 )
 def max_tokens_0_makes_no_token(answer: TextAnswer) -> Violations:
     """With echo and max_tokens 0, the text is the prompt and no more."""
@@ -314,6 +319,7 @@ def the_user_reads_the_completion_of_the_wire(answer: TextAnswer) -> Violations:
     level="spec",
     source=f"{_SOURCE}: stream",
     breaks="A program that works plain gets nothing, or another number of choices, when it streams.",
+    rests_on=OF_A_USER,
 )
 def both_modes_complete_alike(pair: TextPair) -> Violations:
     """The streamed completion has text in the choices in which the plain one has."""
@@ -337,6 +343,7 @@ def _told(answer: TextAnswer) -> str:
     source=f"{_SOURCE}: finish_reason",
     breaks="Programs that look whether an answer was cut behave differently when they stream.",
     when=lambda scenario: scenario.id == "completion",
+    rests_on=OF_A_USER,
 )
 def both_modes_finish_a_cut_completion_alike(pair: TextPair) -> Violations:
     """A completion that is cut has the same finish reason in both modes."""

@@ -5,6 +5,7 @@ from itertools import accumulate
 
 from harness.evidence import NotJudgedError, Object, shown
 from harness.evidence.completions import LOGPROBS_ARRAYS, TextAnswer, TextChoice
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 
@@ -38,6 +39,7 @@ def _texts(logprobs: Object) -> list[str]:
     breaks="Evaluation programs raise, or score nothing.",
     answers=("co-logprobs-type", "co-echo-logprobs"),
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def log_probabilities_come_when_asked(answer: TextAnswer) -> Violations:
     """A choice has log probabilities when the integer logprobs asks for them."""
@@ -56,6 +58,7 @@ def log_probabilities_come_when_asked(answer: TextAnswer) -> Violations:
     source=_SOURCE,
     breaks="Programs that walk the arrays side by side score tokens with the numbers of others.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def the_four_arrays_have_one_length(answer: TextAnswer) -> Violations:
     """The arrays of a logprobs object have one item for each token."""
@@ -71,6 +74,7 @@ def the_four_arrays_have_one_length(answer: TextAnswer) -> Violations:
     source=f"{_SOURCE}: tokens",
     breaks="Programs that find a word's score by its place in the text read another word's.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def the_tokens_spell_the_text(answer: TextAnswer) -> Violations:
     """The tokens, joined, are the text."""
@@ -90,6 +94,7 @@ def the_tokens_spell_the_text(answer: TextAnswer) -> Violations:
     source=f"{_SOURCE}: natural logarithms of probabilities",
     breaks="Scores come out wrong: a probability above 1, or none where there is one.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def log_probabilities_are_negative(answer: TextAnswer) -> Violations:
     """A log probability is a number that is not above 0; only the first one of an echoed prompt is null."""
@@ -112,6 +117,7 @@ def log_probabilities_are_negative(answer: TextAnswer) -> Violations:
     source="OpenAI API reference, completions/create (legacy): logprobs, up to one more than asked",
     breaks="Programs that compare the likeliest tokens miss some, or read more than they asked for.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def there_are_as_many_alternatives_as_asked(answer: TextAnswer) -> Violations:
     """Each token has one to logprobs alternatives, or one more when the chosen one is not among them."""
@@ -133,6 +139,7 @@ def there_are_as_many_alternatives_as_asked(answer: TextAnswer) -> Violations:
     source=f"{_SOURCE}: text_offset",
     breaks="Programs that find a word's score by its place in the text read another word's.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def offsets_rise_with_the_tokens(answer: TextAnswer) -> Violations:
     """Each token begins where the one before it ends.
@@ -157,6 +164,7 @@ def offsets_rise_with_the_tokens(answer: TextAnswer) -> Violations:
     source=f"{_SOURCE}: text_offset; vllm-project/vllm#47815",
     breaks="Programs that cut the prompt's tokens off by their place keep some of them, or lose new ones.",
     when=_asks_for_both,
+    rests_on=OF_AN_ANSWER,
 )
 def offsets_of_an_echo_count_from_the_beginning(answer: TextAnswer) -> Violations:
     """With echo, each token's offset counts from the beginning of the text, the prompt included."""
@@ -182,6 +190,7 @@ def offsets_of_an_echo_count_from_the_beginning(answer: TextAnswer) -> Violation
     breaks="Evaluation programs score sentences at chance, and no error says so.",
     answers=("co-echo-logprobs",),
     when=_asks_for_both,
+    rests_on=OF_AN_ANSWER,
 )
 def an_echoed_prompt_has_log_probabilities(answer: TextAnswer) -> Violations:
     """With echo, the prompt's tokens have log probabilities too, but for the first of all."""

@@ -163,7 +163,10 @@ def all_legacy_chunks_are_of_one_answer(stream: TextStream) -> Violations:
     source=f"{_SOURCE}; recorded streams of OpenAI",
     breaks="Clients stop at the first one and lose text, or take a cut answer for a whole one.",
     upholds=Ground.ENDED,
-    rests_on=(Ground.SHAPE,),
+    rests_on=(
+        Ground.ENDING,
+        Ground.SHAPE,
+    ),
 )
 def each_streamed_completion_finishes_once(stream: TextStream) -> Violations:
     """Each choice of a legacy stream has exactly one finish reason."""
@@ -184,7 +187,10 @@ def each_streamed_completion_finishes_once(stream: TextStream) -> Violations:
     source=f"{_SOURCE}; recorded streams of OpenAI",
     breaks="Clients that stop at the finish reason lose what follows.",
     upholds=Ground.ENDED,
-    rests_on=(Ground.SHAPE,),
+    rests_on=(
+        Ground.ENDING,
+        Ground.SHAPE,
+    ),
 )
 def no_text_follows_the_finish(stream: TextStream) -> Violations:
     """No text of a choice follows its finish reason."""

@@ -20,6 +20,7 @@ from harness.evidence.chat import (
     Parts,
     visible_tokens,
 )
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Ground, Violation, Violations, in_chunk, rule
 from harness.scenario import Ask, Mode, Scenario
 
@@ -77,6 +78,7 @@ def _overrun(answer: Answer, name: str) -> Violations:
     when=_is("capped", "cap-one"),
     effect_of="max_tokens",
     upholds=Ground.HONOURED,
+    rests_on=OF_AN_ANSWER,
 )
 def max_tokens_has_an_effect(answer: Answer) -> Violations:
     """max_tokens ends a long answer: it is not ignored."""
@@ -92,6 +94,7 @@ def max_tokens_has_an_effect(answer: Answer) -> Violations:
     when=_is("capped-completion", "cap-one-completion"),
     effect_of="max_completion_tokens",
     upholds=Ground.HONOURED,
+    rests_on=OF_AN_ANSWER,
 )
 def max_completion_tokens_has_an_effect(answer: Answer) -> Violations:
     """max_completion_tokens ends a long answer: it is not ignored."""
@@ -120,6 +123,7 @@ def _stop_in(text: str, stops: tuple[str, ...]) -> tuple[str, str] | None:
     answers=("cr-stop-ignored", "cr-unknown-ignored"),
     when=_asks("stop"),
     effect_of="stop",
+    rests_on=OF_AN_ANSWER,
 )
 def stop_has_an_effect(answer: Answer) -> Violations:
     """An answer ends at a stop sequence: stop is not ignored."""
@@ -166,6 +170,7 @@ def _counted_to(text: str) -> int:
     breaks="Programs that parse the text find the sentinel, or a piece of it, at its end.",
     answers=("cr-stop-included", "cr-stop-split"),
     when=_asks("stop"),
+    rests_on=OF_AN_ANSWER,
 )
 def the_text_ends_before_the_stop_sequence(answer: Answer) -> Violations:
     """An answer that a stop sequence ended does not have it, or a piece of it, at its end."""
@@ -198,6 +203,7 @@ def _is_left_of(stop: str, piece: str, text: str) -> bool:
     answers=("cn-finish-eos-token",),
     when=_asks("stop"),
     upholds=Ground.ENDED,
+    rests_on=OF_AN_ANSWER | {Ground.ENDING},
 )
 def an_answer_that_was_stopped_says_stop(answer: Answer) -> Violations:
     """An answer that ends where a stop sequence would begin has the finish reason `stop`."""
@@ -217,6 +223,7 @@ def an_answer_that_was_stopped_says_stop(answer: Answer) -> Violations:
     when=lambda scenario: _asks("n")(scenario) and scenario.params_for(Mode.PLAIN)["n"] != 1,
     effect_of="n",
     upholds=Ground.HONOURED,
+    rests_on=OF_AN_ANSWER,
 )
 def n_has_an_effect(answer: Answer) -> Violations:
     """There are n choices: n is not ignored."""
@@ -231,6 +238,7 @@ def n_has_an_effect(answer: Answer) -> Violations:
     source=f"{_SOURCE}: n; OpenAI API reference, the chat completion chunk object: choices[].index",
     breaks="One of the answers is empty or never ends; the text of another runs through it.",
     when=_asks("n"),
+    rests_on=OF_AN_ANSWER,
 )
 def each_choice_has_its_own_text_and_end(answer: Answer) -> Violations:
     """Each of n choices has a text and a finish reason of its own."""
@@ -278,6 +286,7 @@ def the_tokens_of_all_choices_count(answer: Answer) -> Violations:
     breaks="`choice.logprobs.content` raises on None; evaluation programs score nothing.",
     when=_asks("logprobs"),
     effect_of="logprobs",
+    rests_on=OF_AN_ANSWER,
 )
 def logprobs_has_an_effect(parts: Parts) -> Violations:
     """A text has log probabilities when they are asked for: logprobs is not ignored."""
@@ -297,6 +306,7 @@ def logprobs_has_an_effect(parts: Parts) -> Violations:
     breaks="Programs that compare the likeliest tokens find none.",
     when=_is("top-logprobs"),
     effect_of="top_logprobs",
+    rests_on=OF_AN_ANSWER,
 )
 def top_logprobs_has_an_effect(parts: Parts) -> Violations:
     """A token has alternatives when they are asked for, and no more than asked for."""
@@ -367,6 +377,7 @@ def _wants_json_text(scenario: Scenario) -> bool:
     when=_wants_json_text,
     effect_of="response_format",
     upholds=Ground.SAID,
+    rests_on=OF_AN_ANSWER,
 )
 def response_format_has_an_effect(answer: Answer) -> Violations:
     """A text is JSON when it is asked for: response_format is not ignored."""
@@ -391,10 +402,7 @@ def response_format_has_an_effect(answer: Answer) -> Violations:
     answers=("cr-tool-choice-ignored", "cr-unknown-ignored"),
     when=_asks("tool_choice"),
     effect_of="tool_choice",
-    rests_on=(
-        Ground.CALLS,
-        Ground.CALL,
-    ),
+    rests_on=OF_AN_ANSWER | {Ground.CALL, Ground.CALLS},
 )
 def tool_choice_has_an_effect(answer: Answer) -> Violations:
     """A named function is called, some call made where one is required, none where it is forbidden."""
@@ -424,7 +432,7 @@ def tool_choice_has_an_effect(answer: Answer) -> Violations:
     answers=("cr-parallel-false-ignored",),
     when=lambda scenario: scenario.params_for(Mode.PLAIN).get("parallel_tool_calls") is False,
     effect_of="parallel_tool_calls",
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     """With parallel_tool_calls false there is one call at most: it is not ignored."""

@@ -2,6 +2,7 @@
 
 from harness.evidence import shown
 from harness.evidence.chat import Part, Parts
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 
@@ -24,6 +25,7 @@ def _asks_for_none(scenario: Scenario) -> bool:
     source=f"{_SOURCE}: content, token and bytes",
     breaks="Programs that find a word's score by its place in the text read another word's.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def the_tokens_spell_the_text(parts: Parts) -> Violations:
     """The tokens with log probabilities, joined, are the text; by their bytes where a character is cut."""
@@ -53,6 +55,7 @@ def _decoded(parts: list[object]) -> str:
     source=f"{_SOURCE}: logprob, the logarithm of a probability",
     breaks="Scores come out wrong: a probability above 1, or none where there is one.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def log_probabilities_are_negative(parts: Parts) -> Violations:
     """Every log probability, of tokens and of alternatives, is a number that is not above 0."""
@@ -74,6 +77,7 @@ def log_probabilities_are_negative(parts: Parts) -> Violations:
     source=f"{_SOURCE}: bytes, the UTF-8 bytes of the token or null",
     breaks="Programs that put characters together from the bytes of several tokens get others.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def the_bytes_are_those_of_the_token(parts: Parts) -> Violations:
     """The bytes of a token are its text in UTF-8, where the token is whole characters."""
@@ -91,6 +95,7 @@ def the_bytes_are_those_of_the_token(parts: Parts) -> Violations:
     source="OpenAI API reference, completion usage: completion_tokens",
     breaks="Costs and tokens per second come out wrong.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def there_are_no_more_entries_than_tokens(parts: Parts) -> Violations:
     """There are no more entries with log probabilities than completion tokens."""
@@ -110,6 +115,7 @@ def there_are_no_more_entries_than_tokens(parts: Parts) -> Violations:
     source="recorded streams of OpenAI: the log probabilities of a chunk's text come in the same chunk",
     breaks="Programs that score while they read give a piece of text the scores of another.",
     when=_asks_for_logprobs,
+    rests_on=OF_AN_ANSWER,
 )
 def log_probabilities_come_with_their_text(parts: Parts) -> Violations:
     """Log probabilities come beside the text that they score, and not in a part without text."""
@@ -132,6 +138,7 @@ def log_probabilities_come_with_their_text(parts: Parts) -> Violations:
     source=f"{_SOURCE}: null or absent unless asked for",
     breaks="Nobody raises: but every answer is many times as long.",
     when=_asks_for_none,
+    rests_on=OF_AN_ANSWER,
 )
 def log_probabilities_do_not_come_unasked(parts: Parts) -> Violations:
     """Nobody gets log probabilities who asks for none."""

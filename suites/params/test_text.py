@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.evidence import NotJudgedError, shown
 from harness.evidence.chat import Answer, Parts
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Scenario
 
@@ -24,6 +25,7 @@ def _is_spelled(scenario: Scenario) -> bool:
     breaks="Users read replacement characters, or UTF-8 as Latin-1 shows it.",
     answers=("sf-utf8-split",),
     when=_is_spelled,
+    rests_on=OF_AN_ANSWER,
 )
 def characters_come_back_unharmed(answer: Answer) -> Violations:
     """A text in many scripts comes back without replacement characters, and is not UTF-8 read as Latin-1."""
@@ -64,6 +66,7 @@ _LAST_OF_THREE_BYTES = 0xFFFF
     source="RFC 8259, 7: one escape stands for one character",
     breaks="Users read \\u4f60 and \\n in place of characters.",
     when=_is_spelled,
+    rests_on=OF_AN_ANSWER,
 )
 def no_character_is_escaped_twice(answer: Answer) -> Violations:
     """A text in many scripts has no JSON escape left in it."""
@@ -112,6 +115,7 @@ def _texts(messages: object) -> Iterator[str]:
     level="must",
     source="DeepSeek API documentation, reasoning_content; vllm-project/vllm#27755, reasoning",
     breaks="Readers that add up pieces of reasoning raise.",
+    rests_on=OF_AN_ANSWER,
 )
 def reasoning_is_a_string(parts: Parts) -> Violations:
     """Reasoning that is shown is a string, or null where there is none."""
@@ -128,6 +132,7 @@ def reasoning_is_a_string(parts: Parts) -> Violations:
     source="vllm-project/vllm#27755; lmstudio-ai/lmstudio-bug-tracker#723",
     breaks="Users read the thoughts as the answer.",
     answers=("cn-reasoning-field-name",),
+    rests_on=OF_AN_ANSWER,
 )
 def reasoning_is_not_in_the_answer(parts: Parts) -> Violations:
     """Reasoning that is shown apart is not in the text as well."""

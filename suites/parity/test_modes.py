@@ -2,6 +2,7 @@
 
 from harness.evidence import NotJudgedError, joined, shown
 from harness.evidence.chat import Answer, Pair
+from harness.evidence.grounds import OF_A_USER
 from harness.rule import Violation, Violations, rule
 
 _SOURCE = "OpenAI API reference, chat/create: stream"
@@ -39,6 +40,7 @@ def _raise_if_free_to_call(pair: Pair) -> None:
     level="spec",
     source=f"{_SOURCE}; earendil-works/pi#1125",
     breaks="A program that works plain gets nothing, or another thing, when it streams.",
+    rests_on=OF_A_USER,
 )
 def both_modes_answer_in_kind(pair: Pair) -> Violations:
     """The streamed answer is of the plain one's kind: text, tool calls."""
@@ -56,6 +58,7 @@ def both_modes_answer_in_kind(pair: Pair) -> Violations:
     level="spec",
     source=f"{_SOURCE}; dyedd/lens#49",
     breaks="Loops that branch on the finish reason behave differently when they stream.",
+    rests_on=OF_A_USER,
 )
 def both_modes_finish_alike(pair: Pair) -> Violations:
     """The streamed answer has the plain one's finish reasons."""

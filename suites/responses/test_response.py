@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
-from harness.evidence.grounds import OF_A_USER
+from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER
 from harness.evidence.responses import CALLS, ResponseAnswer, ResponseObject, ResponsePair, told_text
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Scenario
@@ -122,6 +122,7 @@ def only_an_incomplete_response_says_why(answer: ResponseAnswer) -> Violations:
     breaks="The user has an empty answer and no error.",
     answers=("re-completed-output-empty",),
     upholds=Ground.SAID,
+    rests_on=OF_AN_ANSWER,
 )
 def a_completed_response_says_something(answer: ResponseAnswer) -> Violations:
     """A completed response has text, a refusal or a call."""
@@ -148,6 +149,7 @@ def _says(place: tuple[str, Mapping[str, object]]) -> bool:
     level="spec",
     source=f"{_OBJECT}: output[].id",
     breaks="Clients that key items by their id lose one.",
+    rests_on=OF_AN_ANSWER,
 )
 def no_two_items_have_one_id(answer: ResponseAnswer) -> Violations:
     """No two output items have the same id, and no two calls the same call_id."""
@@ -163,6 +165,7 @@ def no_two_items_have_one_id(answer: ResponseAnswer) -> Violations:
     level="spec",
     source=f"{_OBJECT}: output[].status",
     breaks="Clients wait for the rest of an item that is whole.",
+    rests_on=OF_AN_ANSWER,
 )
 def the_items_of_a_completed_response_are_completed(answer: ResponseAnswer) -> Violations:
     """The items of a completed response are completed."""
@@ -310,6 +313,7 @@ def _is_unfinished(text: str) -> bool:
     source=f"{_OBJECT}: output[].status; vllm-project/vllm#57998",
     breaks="An agent that acts on items takes half a text, or half a call, for a whole one.",
     answers=("re-status-item-completed",),
+    rests_on=OF_AN_ANSWER,
 )
 def an_incomplete_response_has_an_incomplete_item(answer: ResponseAnswer) -> Violations:
     """A message or call at the end of a response that was cut short is incomplete."""
@@ -349,6 +353,7 @@ def _offers_tools(scenario: Scenario) -> bool:
     answers=("re-tools-shape",),
     when=_offers_tools,
     upholds=Ground.CALL,
+    rests_on=OF_AN_ANSWER,
 )
 def a_call_is_of_a_function_that_was_offered(answer: ResponseAnswer) -> Violations:
     """A call names a function that was offered, and its arguments are a JSON object, when it is whole."""
@@ -396,6 +401,7 @@ def the_response_names_the_tools_offered(answer: ResponseAnswer) -> Violations:
     breaks="A program that counts on the call gets text; the parameter is ignored without a word.",
     answers=("re-tool-choice-stop-ignored",),
     when=lambda scenario: scenario.id == "response-tool-named",
+    rests_on=OF_AN_ANSWER,
 )
 def the_named_function_is_called(answer: ResponseAnswer) -> Violations:
     """A function that tool_choice names is called."""
@@ -414,6 +420,7 @@ def the_named_function_is_called(answer: ResponseAnswer) -> Violations:
     breaks="A program that forbids calls gets one; the parameter is ignored without a word.",
     answers=("re-tool-choice-stop-ignored",),
     when=lambda scenario: scenario.id == "response-tool-none",
+    rests_on=OF_AN_ANSWER,
 )
 def tool_choice_none_forbids_calls(answer: ResponseAnswer) -> Violations:
     """With tool_choice none no function is called."""
@@ -429,6 +436,7 @@ def tool_choice_none_forbids_calls(answer: ResponseAnswer) -> Violations:
     source=f"{_CREATE}: text.format",
     breaks="Typed programs cannot parse the answer; the parameter is ignored without a word.",
     when=lambda scenario: scenario.id == "response-format",
+    rests_on=OF_AN_ANSWER,
 )
 def the_text_has_the_form_asked(answer: ResponseAnswer) -> Violations:
     """The text of a completed response matches the schema of text.format."""
@@ -550,6 +558,7 @@ def a_kept_response_is_given_back(response: ResponseObject) -> Violations:
     level="spec",
     source=f"{_CREATE}: stream",
     breaks="A program that works plain gets another thing when it streams.",
+    rests_on=OF_A_USER,
 )
 def both_modes_respond_in_kind(pair: ResponsePair) -> Violations:
     """The streamed response has the plain one's status, model and kinds of items, under an id of its own."""

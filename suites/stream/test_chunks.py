@@ -179,7 +179,7 @@ def no_fragments_are_no_list(stream: ChunkStream) -> Violations:
     source="OpenAI API reference, errors; maximhq/bifrost#5425",
     breaks="The SDK and LangChain take an answer that broke off for a whole one.",
     answers=("cn-finish-error",),
-    upholds=Ground.ENDED,
+    upholds=Ground.ENDING,
 )
 def no_choice_carries_an_error(stream: ChunkStream) -> Violations:
     """No choice of a chunk has an `error`."""

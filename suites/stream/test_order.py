@@ -290,8 +290,9 @@ def no_empty_delta_comes_before_a_call(stream: ChunkStream) -> Violations:
     answers=("sc-finish-every-chunk",),
     upholds=Ground.ENDED,
     rests_on=(
-        Ground.SHAPE,
         Ground.CHOICES,
+        Ground.ENDING,
+        Ground.SHAPE,
     ),
 )
 def each_choice_finishes_once(stream: ChunkStream) -> Violations:
@@ -313,8 +314,9 @@ def each_choice_finishes_once(stream: ChunkStream) -> Violations:
     ),
     upholds=Ground.ENDED,
     rests_on=(
-        Ground.SHAPE,
         Ground.CHOICES,
+        Ground.ENDING,
+        Ground.SHAPE,
     ),
 )
 def each_choice_finishes(stream: ChunkStream) -> Violations:
@@ -330,8 +332,9 @@ def each_choice_finishes(stream: ChunkStream) -> Violations:
     answers=("sc-finish-every-chunk",),
     upholds=Ground.ENDED,
     rests_on=(
-        Ground.SHAPE,
         Ground.CHOICES,
+        Ground.ENDING,
+        Ground.SHAPE,
     ),
 )
 def nothing_of_a_choice_follows_its_finish(stream: ChunkStream) -> Violations:

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, parsed, shown
 from harness.evidence.chat import Answer, AnswerChoice, Completion, misfits
-from harness.evidence.grounds import OF_A_USER
+from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Ask, Mode, Scenario
 
@@ -96,6 +96,7 @@ def response_formats_are_accepted(observation: Observation) -> Violations:
     answers=("cr-json-schema-ignored", "os-parse-fenced", "cn-reasoning-field-name"),
     when=_wants_text,
     upholds=Ground.SAID,
+    rests_on=OF_AN_ANSWER,
 )
 def the_text_is_json_and_nothing_else(answer: Answer) -> Violations:
     """A structured answer is one JSON object with nothing around it: no fence, no words, no thoughts."""
@@ -115,6 +116,7 @@ _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
     breaks="The SDK's `parse` raises ValidationError, LangChain OutputParserException.",
     answers=("cr-json-schema-ignored", "lc-json-schema-default"),
     when=_wants_strict,
+    rests_on=OF_AN_ANSWER,
 )
 def the_document_matches_its_schema(answer: Answer) -> Violations:
     """The answer to a strict schema matches it."""
@@ -136,6 +138,7 @@ def the_document_matches_its_schema(answer: Answer) -> Violations:
     source=f"{_GUIDE}: keys come in the order of the schema",
     breaks="Readers that show fields while they stream, or let one be thought over before the next.",
     when=_wants_strict,
+    rests_on=OF_AN_ANSWER,
 )
 def keys_come_in_the_order_of_the_schema(answer: Answer) -> Violations:
     """The keys of a strict answer come in the order in which the schema has them."""
@@ -155,6 +158,7 @@ def keys_come_in_the_order_of_the_schema(answer: Answer) -> Violations:
     breaks="The SDK's `parse` raises for a whole document, or reads half of one.",
     when=_wants_text,
     upholds=Ground.ENDED,
+    rests_on=OF_AN_ANSWER | {Ground.ENDING},
 )
 def a_document_ends_with_stop_or_length(answer: Answer) -> Violations:
     """A document that is whole ends with `stop`; one that ends too early does so with `length`."""

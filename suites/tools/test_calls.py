@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harness.clients.reply import ToolCall
 from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, joined, objects, parsed, shown
 from harness.evidence.chat import Answer, AnswerChoice, Completion, Parts, misfits
-from harness.evidence.grounds import OF_A_USER
+from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER
 from harness.evidence.runs import WholeRun
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
@@ -64,7 +64,7 @@ def _arguments(call: ToolCall) -> object:
     answers=("st-id-empty", "st-id-null-first"),
     when=_asks_for_calls,
     upholds=Ground.CALL,
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def every_call_has_an_id(answer: Answer) -> Violations:
     """Every tool call has an id that is not empty."""
@@ -81,6 +81,7 @@ def every_call_has_an_id(answer: Answer) -> Violations:
     answers=("st-id-duplicate-in-response",),
     when=_asks_for_calls,
     upholds=Ground.CHOICES,
+    rests_on=OF_AN_ANSWER,
 )
 def no_two_calls_share_an_id(answer: Answer) -> Violations:
     """No two tool calls of an answer have the same id."""
@@ -99,6 +100,7 @@ def no_two_calls_share_an_id(answer: Answer) -> Violations:
     source="OpenAI API reference, chat/create: OpenAI refuses tool call ids of more than 40 characters",
     breaks="A conversation that began here can't be continued at OpenAI.",
     when=_asks_for_calls,
+    rests_on=OF_AN_ANSWER,
 )
 def an_id_has_at_most_forty_characters(answer: Answer) -> Violations:
     """A tool call's id has at most 40 characters."""
@@ -119,7 +121,7 @@ def an_id_has_at_most_forty_characters(answer: Answer) -> Violations:
     answers=("st-named-no-id-name-repeat",),
     when=_asks_for_calls,
     upholds=Ground.CALL,
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def every_call_says_that_it_is_a_functions(parts: Parts) -> Violations:
     """Every tool call, or the first fragment of one, has the type `function`."""
@@ -149,7 +151,7 @@ def _beginnings(parts: Parts) -> Iterator[tuple[object, str, Object]]:
     when=_asks_for_calls,
     shows=("tools", "tool-choice-named", "tool-choice-required", "parallel-tools"),
     upholds=Ground.CALL,
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def only_functions_that_are_offered_are_called(answer: Answer) -> Violations:
     """Every tool call names a function that the request offers."""
@@ -171,6 +173,7 @@ def only_functions_that_are_offered_are_called(answer: Answer) -> Violations:
     answers=("st-args-object", "st-args-null", "ds-tool-id-empty"),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
+    rests_on=OF_AN_ANSWER,
 )
 def arguments_are_a_string(parts: Parts) -> Violations:
     """The arguments of a tool call are a string, in every fragment that has the key."""
@@ -191,7 +194,7 @@ def arguments_are_a_string(parts: Parts) -> Violations:
     answers=("st-args-empty-noargs",),
     when=_asks_for_whole_calls,
     upholds=Ground.CALL,
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def no_arguments_are_an_empty_object(answer: Answer) -> Violations:
     """A tool call without arguments has `{}`, and not an empty string."""
@@ -210,7 +213,7 @@ def no_arguments_are_an_empty_object(answer: Answer) -> Violations:
     answers=("st-all-index-0", "st-named-no-id-name-repeat", "lc-index-none-merge"),
     when=_asks_for_whole_calls,
     upholds=Ground.CALL,
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def arguments_are_a_json_object(answer: Answer) -> Violations:
     """The arguments of a whole tool call are one JSON object."""
@@ -231,7 +234,7 @@ def arguments_are_a_json_object(answer: Answer) -> Violations:
     breaks="The tool is called with broken characters.",
     answers=("sf-utf8-split",),
     when=_asks_for_calls,
-    rests_on=(Ground.CALLS,),
+    rests_on=OF_AN_ANSWER | {Ground.CALLS},
 )
 def arguments_have_no_broken_characters(answer: Answer) -> Violations:
     """The arguments of a tool call have no replacement characters and no UTF-8 read as Latin-1."""
@@ -256,10 +259,7 @@ _BROKEN = re.compile("\ufffd|[\u00c2-\u00f4][\u0080-\u009f]|\u00f0\u0178|\u00e4\
     source="OpenAI API guide, function calling: strict mode",
     breaks="Typed programs raise a validation error for arguments that can't be wrong.",
     when=lambda scenario: scenario.id == "tool-call-strict",
-    rests_on=(
-        Ground.CALLS,
-        Ground.CALL,
-    ),
+    rests_on=OF_AN_ANSWER | {Ground.CALL, Ground.CALLS},
 )
 def strict_arguments_match_their_schema(answer: Answer) -> Violations:
     """The arguments of a strict function match its parameters."""
@@ -286,10 +286,7 @@ def strict_arguments_match_their_schema(answer: Answer) -> Violations:
     breaks="Agents that loop while the finish reason is tool_calls end their turn and drop the call.",
     when=_asks_for_whole_calls,
     upholds=Ground.ENDED,
-    rests_on=(
-        Ground.CALLS,
-        Ground.CALL,
-    ),
+    rests_on=OF_AN_ANSWER | {Ground.CALL, Ground.CALLS, Ground.ENDING},
 )
 def an_answer_with_calls_finishes_for_them(answer: Answer) -> Violations:
     """A choice with tool calls ends with `tool_calls`; `stop` too where the request names the function."""
@@ -306,6 +303,7 @@ def an_answer_with_calls_finishes_for_them(answer: Answer) -> Violations:
     source=f"{_SOURCE}; OpenAI API reference: finish_reason",
     breaks="`message.tool_calls[0]` raises; the agent waits for a call that does not come.",
     upholds=Ground.ENDED,
+    rests_on=(Ground.ENDING,),
 )
 def who_ends_for_tool_calls_has_called(completion: Completion) -> Violations:
     """A choice that ends with `tool_calls` has tool calls."""
@@ -326,6 +324,7 @@ def who_ends_for_tool_calls_has_called(completion: Completion) -> Violations:
     answers=("cn-finish-toolcalls-on-truncation",),
     when=lambda scenario: scenario.id == _CUT,
     upholds=Ground.ENDED,
+    rests_on=OF_AN_ANSWER | {Ground.ENDING},
 )
 def a_call_that_is_cut_ends_with_length(answer: Answer) -> Violations:
     """A choice whose tool call the cap cut ends with `length`."""
@@ -346,6 +345,7 @@ def a_call_that_is_cut_ends_with_length(answer: Answer) -> Violations:
     breaks="Programs that read tool_calls find none.",
     when=_offers_tools,
     upholds=Ground.CALL,
+    rests_on=OF_AN_ANSWER,
 )
 def tools_are_not_called_the_old_way(parts: Parts) -> Violations:
     """A request with `tools` is not answered with the deprecated `function_call`."""
@@ -378,10 +378,7 @@ def a_plain_call_has_no_index(completion: Completion) -> Violations:
     source="OpenAI API reference, completion usage: tool calls are completion tokens",
     breaks="Costs and tokens per second come out too low.",
     when=_asks_for_calls,
-    rests_on=(
-        Ground.CALLS,
-        Ground.CALL,
-    ),
+    rests_on=OF_AN_ANSWER | {Ground.CALL, Ground.CALLS},
 )
 def tool_calls_cost_tokens(answer: Answer) -> Violations:
     """A tool call costs at least a token for its name, and one for its arguments."""

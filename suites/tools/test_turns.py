@@ -2,6 +2,7 @@
 
 from harness.evidence import NotJudgedError, Observation, shown
 from harness.evidence.chat import Answer
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Scenario
 from harness.wire.exchange import Ending
@@ -48,6 +49,7 @@ def the_servers_own_message_is_taken_back(observation: Observation) -> Violation
     source=_SOURCE,
     breaks="The user has an empty answer after the tool ran.",
     when=_brings_results,
+    rests_on=OF_AN_ANSWER,
 )
 def results_are_answered(answer: Answer) -> Violations:
     """The turn that brings the results is answered with text, or with another call."""

@@ -314,12 +314,13 @@ def arguments_object(body: Any) -> None:
 )
 def arguments_object_streamed(chunks: list[Any]) -> None:
     """The arguments of a streamed call are an object, in its first fragment."""
-    first, *rest = [chunk for chunk in chunks if any(calls_of(chunk))]
-    (fragment,) = calls_of(first)
-    text = "".join(more["function"]["arguments"] for more in _fragments(chunks))
-    fragment["function"]["arguments"] = orjson.loads(text)
-    for chunk in rest:
-        chunks.remove(chunk)
+    _, *rest = [chunk for chunk in chunks if any(calls_of(chunk))]
+    fragments = _fragments(chunks)
+    text = "".join(more["function"]["arguments"] for more in fragments)
+    if {more["index"] for more in fragments} == {0} and text.endswith("}"):
+        fragments[0]["function"]["arguments"] = orjson.loads(text)
+        for chunk in rest:
+            chunks.remove(chunk)
 
 
 @fault(
