@@ -304,7 +304,9 @@ def visible_tokens(answer: Answer) -> int | None:
 
 
 def raise_if_ended_at_once(answer: Answer) -> None:
-    """Raise NotJudgedError where the model's first token was its last: then there is nothing to say."""
+    """Raise NotJudgedError where the model's first token was its last, or was what it had to stop at."""
+    if answer.observation.asked.get("stop") and not any(choice.text for choice in answer.choices):
+        raise NotJudgedError("a stop sequence may have been the first thing that the model said")
     done = (answer.usage or {}).get("completion_tokens")
     if isinstance(done, int) and done <= 1:
         raise NotJudgedError("the model ended its answer at once")

@@ -269,6 +269,7 @@ def _item_ids(stream: ResponseStream) -> Iterator[tuple[ResponseEvent, str, str,
     source=f"{_EVENTS}: output_index",
     breaks="The SDK's helper, which finds items by their place, raises IndexError or mixes them up.",
     upholds=Ground.CHOICES,
+    rests_on=(Ground.SHAPE,),
 )
 def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
     """Items are added at the places 0, 1, 2 and so on of the output."""
@@ -287,6 +288,10 @@ def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
     level="must",
     source=f"{_EVENTS}: content_index; vllm-project/vllm#45742",
     breaks="The SDK's helper, which finds parts by their place, raises IndexError or mixes them up.",
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def parts_are_added_in_their_places(stream: ResponseStream) -> Violations:
     """The parts of each item are added at the places 0, 1, 2 and so on of its content."""
@@ -377,6 +382,10 @@ def _was_told(stream: ResponseStream) -> bool:
     level="must",
     source=f"{_EVENTS}; BerriAI/litellm#21090",
     breaks="Users of the deltas read nothing; the SDK's helper has no items, and LangChain no text.",
+    rests_on=(
+        Ground.SHAPE,
+        Ground.CHOICES,
+    ),
 )
 def what_the_final_response_holds_was_streamed(stream: ResponseStream) -> Violations:
     """What the final response holds was streamed before, in events of its own."""

@@ -187,7 +187,9 @@ def a_streamed_count_has_no_holes(pair: Pair) -> Violations:
     plain, streamed = _numbers(pair.plain), _numbers(pair.streamed)
     if plain != list(range(1, len(plain) + 1)):
         raise NotJudgedError("the model does not count")
-    if streamed and streamed[0] != 1 and streamed == list(range(streamed[0], streamed[0] + len(streamed))):
+    if not any(later == earlier + 1 for earlier, later in pairwise(streamed)):
+        raise NotJudgedError("the model does not count when it streams")
+    if streamed[0] != 1 and streamed == list(range(streamed[0], streamed[0] + len(streamed))):
         # small models begin where they like, and nothing else is missing
         raise NotJudgedError(f"the model begins to count at {streamed[0]}")
     if streamed != list(range(1, len(streamed) + 1)):

@@ -139,6 +139,7 @@ def test_what_no_cut_explains_is_caught(lies: Lies, rule: str, scenario: str, ch
         ("chat.cut-is-called-length", "capped", said(_CANNED, "stop", tokens=12)),
         ("parity.kind", "tool-call", said(_CANNED, "stop", tokens=9)),
         ("parity.finish-reason", "tool-call", said(_CANNED, "stop", tokens=9)),
+        ("chat.says-something", "stop", said("", "stop", tokens=9)),
     ],
 )
 def test_what_may_have_ended_by_itself_is_undecided(

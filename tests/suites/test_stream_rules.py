@@ -156,6 +156,11 @@ def test_a_lie_in_a_chunk_is_caught(lies: Lies, rule: str, scenario: str, lie: C
     assert rule in lies.streamed(scenario, lie)
 
 
+@pytest.mark.parametrize("said", [["100, ", "100, ", "100"], ["7 ", "7 ", "7 ", "7"], ["1"]])
+def test_a_small_model_need_not_count_at_all(lies: Lies, said: list[str]) -> None:
+    assert "stream.count-unbroken" not in lies.streamed("capped", lambda events: set_texts(events, said))
+
+
 @pytest.mark.parametrize("first", [1, 2])
 def test_a_small_model_may_begin_to_count_where_it_likes(lies: Lies, first: int) -> None:
     count = [f"{number} " for number in range(first, first + 9)]
