@@ -23,6 +23,7 @@ Kind = Literal["fault", "variation", "truth"]
 ByDefault = Literal["named", "unsupported", "unjudged", "unnamed"]
 """What a check without claims says of a fault: a rule of its own fails; a clean refusal is taken for one of a
 capability that was never promised; nothing can be judged at all, with exit code 3; or nothing."""
+Way = Literal["through async clients", "with small writes", "in DashScope's dialect"]
 State = Literal["caught", "missed", "quiet", "false alarm"]
 
 MANY_RULES = 3
@@ -117,6 +118,22 @@ class Trial:
         """Whether a rule of its own that is not a mere recommendation caught a fault."""
         return self.state == "caught" and any(_counts(catch) for catch in self.own)
 
+    def failures(self) -> Iterator[str]:
+        """What keeps it from being proved, a sentence each."""
+        if self.state == "missed":
+            yield f"{self.id} is missed: {', '.join(self.silent)} did not fail."
+        if self.state == "false alarm":
+            alarms = ", ".join(catch.rule for catch in self.alarms)
+            yield f"{self.id} ({self.dialect}) is legal, and {alarms} failed."
+        if self.unjudged and not self.because:
+            silent = ", ".join(one.rule for one in self.unjudged)
+            yield f"{self.id} ({self.dialect}) leaves unjudged {silent} and does not say why."
+        if self.kind == "fault" and self.is_caught_at_spec and self.by_default == "unnamed":
+            yield f"{self.id} is named only where its capability is claimed."
+        if self.is_unexplained:
+            yield f"{self.id} trips {len(self.beyond)} rules beyond its own and does not say why."
+        yield from (f"{self.id}: {broken}" for broken in self.broken)
+
     @property
     def alarms(self) -> list[Catch]:
         """What rules that are not mere recommendations said."""
@@ -144,6 +161,26 @@ class Pair:
     named: list[str]
     masked: list[str]
     hidden: list[str]
+
+    def failures(self) -> Iterator[str]:
+        """What keeps it from being proved, a sentence each."""
+        for fault in self.hidden:
+            other = next(one for one in self.faults if one != fault)
+            yield f"{fault} is missed beside {other}."
+
+
+@dataclass(frozen=True, slots=True)
+class Retrial:
+    """A fault tried in another way; `silent` are its rules that neither fail nor are waived there."""
+
+    fault: str
+    way: Way
+    silent: list[str]
+
+    def failures(self) -> Iterator[str]:
+        """What keeps it from being proved, as a sentence."""
+        if self.silent:
+            yield f"{self.fault}, {self.way}, is missed: {', '.join(self.silent)} did not fail."
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +210,7 @@ class Proof:
     trials: list[Trial]
     mutated: list[MutatedAnswer]
     pairs: list[Pair]
+    retrials: list[Retrial]
     rows: list[Row]
     untripped: list[str]
 
@@ -228,23 +266,11 @@ class Proof:
     def failures(self) -> Iterator[str]:
         """What keeps this from being a proof, a sentence each."""
         for trial in self.trials:
-            if trial.state == "missed":
-                yield f"{trial.id} is missed: {', '.join(trial.silent)} did not fail."
-            if trial.state == "false alarm":
-                alarms = ", ".join(catch.rule for catch in trial.alarms)
-                yield f"{trial.id} ({trial.dialect}) is legal, and {alarms} failed."
-            if trial.unjudged and not trial.because:
-                silent = ", ".join(one.rule for one in trial.unjudged)
-                yield f"{trial.id} ({trial.dialect}) leaves unjudged {silent} and does not say why."
-            if trial.kind == "fault" and trial.is_caught_at_spec and trial.by_default == "unnamed":
-                yield f"{trial.id} is named only where its capability is claimed."
-            if trial.is_unexplained:
-                yield f"{trial.id} trips {len(trial.beyond)} rules beyond its own and does not say why."
-            yield from (f"{trial.id}: {broken}" for broken in trial.broken)
+            yield from trial.failures()
         for pair in self.pairs:
-            for fault in pair.hidden:
-                other = next(one for one in pair.faults if one != fault)
-                yield f"{fault} is missed beside {other}."
+            yield from pair.failures()
+        for retrial in self.retrials:
+            yield from retrial.failures()
         for answer in self.mutated:
             yield from (f"{answer.answer}: nobody points at {missed}." for missed in answer.missed)
 

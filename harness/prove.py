@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import orjson
 
@@ -47,9 +47,11 @@ from harness.proof import (
     MutatedAnswer,
     Pair,
     Proof,
+    Retrial,
     Row,
     Trial,
     Unjudged,
+    Way,
     untripped,
 )
 from harness.run import Environment
@@ -64,7 +66,21 @@ if TYPE_CHECKING:
 TRUTH = "truth"
 """The trial of the endpoint without any departure."""
 MUTATIONS = "mutations"
-_PAIRS = 60
+_PAIRS = _RETRIALS = 60
+_IN_DASHSCOPE: Way = "in DashScope's dialect"
+_OF_OPENAI_ALONE = frozenset(
+    {
+        "cn-key-twice",
+        "cr-seed-ignored",
+        "er-ratelimit-remaining",
+        "re-event-fields",
+        "re-event-name",
+        "re-missing-seqnum",
+    }
+)
+"""Faults that take hold of what the reference endpoint sends in OpenAI's dialect alone."""
+_SMALL_WRITES = ("chunked-small", "cut-within-characters")
+"""The variations that cut what is written, as a gateway may."""
 _BESIDE = "+"
 """Between the names of two faults that are tried at once."""
 
@@ -85,14 +101,16 @@ class Task:
     dialect: str
     scenarios: tuple[str, ...] = ()
     mode: Mode | None = None
+    way: Way | None = None
 
     @property
     def key(self) -> str:
         """What the log knows it by."""
-        return "/".join((self.id, self.dialect, *self.scenarios, *([self.mode] if self.mode else [])))
+        how = [each for each in (self.mode, self.way) if each]
+        return "/".join((self.id, self.dialect, *self.scenarios, *how))
 
 
-Result: TypeAlias = "Trial | MutatedAnswer | Pair"
+Result: TypeAlias = "Trial | MutatedAnswer | Pair | Retrial"
 
 
 # --- what there is to prove ---
@@ -122,6 +140,7 @@ def _every_task() -> Iterator[Task]:
         yield Task(fault.id, "openai", fault.shows)
     for first, second in pairs():
         yield Task(f"{first.id}{_BESIDE}{second.id}", "openai", (*first.shows, *second.shows))
+    yield from _retrials()
     for variation in variations().values():
         for dialect in DIALECTS:
             if asked_in(dialect, variation.shows):
@@ -149,6 +168,20 @@ def pairs() -> list[tuple["Departure", "Departure"]]:
     return [(first, second) for first, second in chosen]
 
 
+def _retrials() -> Iterator[Task]:
+    """A sample of the faults for each other way, the same one each time."""
+    for way in get_args(Way):
+        dialect = "dashscope" if way == _IN_DASHSCOPE else "openai"
+        every = [
+            one
+            for one in faults().values()
+            if len(asked_in(dialect, one.shows)) >= len(one.shows)
+            and (dialect == "openai" or one.id not in _OF_OPENAI_ALONE)
+        ]
+        for fault in random.Random(way).sample(every, _RETRIALS):  # noqa: S311  # a choice, not a secret
+            yield Task(fault.id, dialect, fault.shows, way=way)
+
+
 def departure(departure_id: str) -> "Departure | None":
     """The fault or variation of this id; None for the truth."""
     return faults().get(departure_id) or variations().get(departure_id)
@@ -161,6 +194,8 @@ def proved(task: Task) -> Result:
     """What came of a task."""
     if _BESIDE in task.id:
         return _paired(task)
+    if task.way is not None:
+        return Retrial(task.id, task.way, _silent(task))
     return _mutated(task) if task.id == MUTATIONS else tried(task)
 
 
@@ -214,7 +249,12 @@ def _passes_on_truth(dialect: str, scenarios: tuple[str, ...]) -> tuple[Verdict,
 def observed(task: Task) -> list[Observation]:
     """Everything that a task asks, through every client that can ask it."""
     with _endpoint(task) as connection:
-        return list(_observed(connection, asked_in(task.dialect, task.scenarios)))
+        return list(_observed(connection, asked_in(task.dialect, task.scenarios), _clients(task)))
+
+
+def _clients(task: Task) -> Sequence[str]:
+    is_async = task.way == "through async clients"
+    return [f"{client}-async" for client in DEFAULT_CLIENTS] if is_async else DEFAULT_CLIENTS
 
 
 @contextmanager
@@ -222,6 +262,7 @@ def _endpoint(task: Task) -> Iterator[Connection]:
     """The reference endpoint that departs as the task says."""
     chosen = filter(None, map(departure, task.id.split(_BESIDE)))
     named = [name for one in chosen for name in (*one.beside, one.id)]
+    named += _SMALL_WRITES if task.way == "with small writes" else ()
     with running(
         Settings(dialect=task.dialect, faults=tuple(dict.fromkeys(named)), latency=_PACE)
     ) as address:
@@ -250,13 +291,15 @@ def _by_default(connection: Connection, scenario_ids: Collection[str], named: Se
     return "unsupported" if Outcome.UNSUPPORTED in outcomes else "unnamed"
 
 
-def _observed(connection: Connection, scenarios: Iterable[Scenario]) -> Iterator[Observation]:
+def _observed(
+    connection: Connection, scenarios: Iterable[Scenario], clients: Sequence[str] = DEFAULT_CLIENTS
+) -> Iterator[Observation]:
     found: dict[tuple[str, str, Mode], Observation] = {}
     # A fault does not pass by waiting.
-    with observer(connection, DEFAULT_CLIENTS, [], Allowance(wait_after_flake_s=0.0)) as opened:
+    with observer(connection, clients, [], Allowance(wait_after_flake_s=0.0)) as opened:
         for scenario in scenarios:
             ask = scenario.ask
-            for client in DEFAULT_CLIENTS:
+            for client in clients:
                 for mode in scenario.modes if can_ask(client, scenario) else ():
                     before = found.get((ask.after, client, mode)) if isinstance(ask, FollowUp) else None
                     seen = opened.observe(Call(scenario, client, mode), before)
@@ -327,6 +370,15 @@ def _paired(task: Task) -> Pair:
     return pair
 
 
+def _silent(task: Task) -> list[str]:
+    """The rules of a fault that do not fail; a dialect may declare what they say."""
+    outcomes: dict[str, set[Outcome]] = {}
+    for verdict in _verdicts(task):
+        outcomes.setdefault(verdict.rule, set()).add(verdict.outcome)
+    told = {Outcome.FAIL, Outcome.WAIVED}
+    return [rule for rule in faults()[task.id].caught_by if told.isdisjoint(outcomes.get(rule, ()))]
+
+
 def _is_on_broken_ground(verdict: Verdict, failed: Iterable[Verdict]) -> bool:
     """Whether something more basic fails in the same answer, so that a pass there says little."""
     place = verdict.scenario, verdict.client
@@ -392,6 +444,7 @@ def prove(
         trials=trials,
         mutated=[result for result in results if isinstance(result, MutatedAnswer)],
         pairs=[result for result in results if isinstance(result, Pair)],
+        retrials=[result for result in results if isinstance(result, Retrial)],
         rows=list(_rows()),
         untripped=untripped(content.rules(), trials),
     )
@@ -507,6 +560,8 @@ def _results(lines: Iterable[bytes]) -> Iterator[tuple[str, Result]]:
     for value in map(orjson.loads, lines):
         if value["kind"] == MutatedAnswer.__name__:
             yield value["key"], MutatedAnswer(**value["result"])
+        elif value["kind"] == Retrial.__name__:
+            yield value["key"], Retrial(**value["result"])
         elif value["kind"] == Pair.__name__:
             yield value["key"], Pair(**{**value["result"], "faults": tuple(value["result"]["faults"])})
         else:

@@ -285,7 +285,9 @@ def _proof_page(known: Ledger) -> Iterator[str]:
         "since that is no pass; the variation says why. Beyond these, every constraint of the schemas is "
         "broken at every place of recorded answers, and a rule has to point at the place. Of each "
         "fault the proof also says whether a check that is told no claim names it, how many rules it trips "
-        "beyond its own, and how many fail as its consequence. `make prove` keeps "
+        "beyond its own, and how many fail as its consequence; it tries pairs of faults at once, "
+        "and a sample through async clients, with writes that are cut small, and in DashScope's dialect. "
+        "`make prove` keeps "
         "the outcome in "
         "[reports/gallery/proof.html](../reports/gallery/proof.html)."
     )

@@ -48,6 +48,7 @@ def answer(proof: Proof) -> str:
     )
     (by_default, _), (median, most) = proof.named_by_default, proof.side_findings
     pairs = len(proof.pairs)
+    again = sum(not one.silent for one in proof.retrials)
     named = sum(len(pair.named) for pair in proof.pairs)
     hidden = sum(len(pair.hidden) for pair in proof.pairs)
     said = {
@@ -56,6 +57,7 @@ def answer(proof: Proof) -> str:
         f"{by_default:,} named by a check without claims; a fault trips {median:g} other rules in the median "
         f"and {most} at most": faults,
         f"in {pairs:,} pairs of faults {named:,} of {2 * pairs:,} named and {hidden:,} hidden": pairs,
+        f"{again:,} of {len(proof.retrials):,} caught in another way": len(proof.retrials),
         f"{legal - quiet:,} false alarms in {legal:,} legal trials, {proof.advised:,} of which get a "
         f"recommendation and {len(proof.unjudged):,} of which leave a rule unjudged": legal,
         f"{pointed:,} of {tried:,} single mutations pointed at": tried,

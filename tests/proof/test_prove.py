@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
@@ -15,7 +17,19 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from harness import content, prove
 from harness.endpoint.faults import faults
 from harness.errors import CodeChangedError, RunFolderError, UsageError
-from harness.proof import Catch, MutatedAnswer, Pair, Proof, Trial, Unjudged, json_schema, load, save
+from harness.proof import (
+    Catch,
+    MutatedAnswer,
+    Pair,
+    Proof,
+    Retrial,
+    Trial,
+    Unjudged,
+    Way,
+    json_schema,
+    load,
+    save,
+)
 from harness.prove import MUTATIONS, TRUTH, Task, tasks
 from harness.report.proof_page import answer, render
 from harness.report.proof_terminal import told
@@ -71,6 +85,7 @@ def proof(*trials: Trial, mutated: Sequence[MutatedAnswer] = ()) -> Proof:
         trials=list(trials),
         mutated=list(mutated),
         pairs=[],
+        retrials=[],
         rows=[],
         untripped=[],
     )
@@ -183,6 +198,24 @@ def test_a_fault_that_hides_behind_another_is_no_proof() -> None:
     made = replace(proof(trial()), pairs=[Pair(("a-fault", "b-fault"), ["a-fault"], [], ["b-fault"])])
     assert list(made.failures()) == ["b-fault is missed beside a-fault."]
     assert made.exit_code == 1
+
+
+def test_a_sample_of_the_faults_is_tried_in_each_other_way() -> None:
+    ways = Counter(task.way for task in tasks() if task.way)
+    assert ways == dict.fromkeys(get_args(Way), 60)
+
+
+@pytest.mark.parametrize("way", get_args(Way))
+def test_a_fault_is_caught_in_another_way(way: Way) -> None:
+    dialect = "dashscope" if "DashScope" in way else "openai"
+    shows = faults()["st-index-missing"].shows
+    told = prove.proved(prove.Task("st-index-missing", dialect, shows, way=way))
+    assert told == Retrial("st-index-missing", way, [])
+
+
+def test_a_fault_that_is_missed_in_another_way_is_no_proof() -> None:
+    made = replace(proof(trial()), retrials=[Retrial("a-fault", "with small writes", ["a.rule"])])
+    assert list(made.failures()) == ["a-fault, with small writes, is missed: a.rule did not fail."]
 
 
 def test_a_pattern_names_several() -> None:
