@@ -1,7 +1,7 @@
 """Parity of the two modes: a stream, put together, is the answer that came plain."""
 
 from harness.evidence import NotJudgedError, joined, shown
-from harness.evidence.chat import Answer, Pair
+from harness.evidence.chat import Answer, Pair, raise_if_ended_at_once
 from harness.evidence.grounds import OF_A_USER
 from harness.rule import Violation, Violations, rule
 
@@ -27,8 +27,11 @@ def _raise_if_withheld_once(pair: Pair) -> None:
         raise NotJudgedError("the model refused, or a filter ended the answer, in one mode alone")
 
 
-def _raise_if_free_to_call(pair: Pair) -> None:
-    """Raise NotJudgedError where a model that may call a tool or not did so in one mode alone."""
+def _raise_if_free(pair: Pair) -> None:
+    """Raise NotJudgedError where what a model was free to do may differ: to call a tool, to end at once."""
+    for answer in (pair.plain, pair.streamed):
+        if "nothing" in _kinds(answer):
+            raise_if_ended_at_once(answer)
     is_free = pair.plain.observation.asked.get("tool_choice") in (None, "auto")
     plain, streamed = ({*_kinds(answer)} for answer in (pair.plain, pair.streamed))
     if is_free and plain != streamed and plain | streamed == {"text", "tool calls"}:
@@ -46,7 +49,7 @@ def both_modes_answer_in_kind(pair: Pair) -> Violations:
     """The streamed answer is of the plain one's kind: text, tool calls."""
     plain, streamed = _kinds(pair.plain), _kinds(pair.streamed)
     _raise_if_withheld_once(pair)
-    _raise_if_free_to_call(pair)
+    _raise_if_free(pair)
     if plain != streamed and len(plain) == len(streamed) and (pair.plain.is_cut or pair.streamed.is_cut):
         raise NotJudgedError("the cap cut one answer before it had said what the other says")
     if plain != streamed:
@@ -63,7 +66,7 @@ def both_modes_answer_in_kind(pair: Pair) -> Violations:
 def both_modes_finish_alike(pair: Pair) -> Violations:
     """The streamed answer has the plain one's finish reasons."""
     _raise_if_withheld_once(pair)
-    _raise_if_free_to_call(pair)
+    _raise_if_free(pair)
     plain = [choice.finish_reason for choice in pair.plain.choices]
     streamed = [choice.finish_reason for choice in pair.streamed.choices]
     is_cut_once = "length" in {*plain, *streamed} and {*plain, *streamed} <= {"stop", "length", "tool_calls"}

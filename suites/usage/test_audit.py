@@ -130,7 +130,7 @@ def earlier_turns_cost_tokens(run: WholeRun) -> Violations:
 
 
 @rule(
-    "usage.longer-input-costs-more",
+    "responses.longer-input-costs-more",
     level="spec",
     source="OpenAI API reference, the response object: usage.input_tokens",
     breaks="Costs come out wrong.",
@@ -146,7 +146,7 @@ def a_longer_input_costs_more(run: WholeRun) -> Violations:
 
 
 @rule(
-    "usage.second-prompt-costs-more",
+    "completions.second-prompt-costs-more",
     level="spec",
     source=f"{_SOURCE}: prompt_tokens; OpenAI API reference, completions/create (legacy): prompt",
     breaks="Costs come out too low.",

@@ -651,7 +651,7 @@ def prompt_uncounted(body: Any) -> None:
     "co-usage-first-prompt",
     on=_PLAIN,
     shows=("completion", "completion-prompts"),
-    caught_by=("usage.second-prompt-costs-more",),
+    caught_by=("completions.second-prompt-costs-more",),
     source="OpenAI API reference, completions/create (legacy): prompt, one or more",
 )
 def first_prompt_counted(body: Any) -> None:

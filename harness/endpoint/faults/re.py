@@ -1033,7 +1033,7 @@ def usage_zero(body: Any) -> None:
     "re-usage-constant",
     on=every("responses"),
     shows=("response", "response-story"),
-    caught_by=("usage.longer-input-costs-more",),
+    caught_by=("responses.longer-input-costs-more",),
     source="OpenAI API reference, the response object: usage counts the input",
 )
 def usage_constant(body: Any) -> None:
