@@ -156,6 +156,7 @@ def check(
         budget=Budget(budget_requests, budget_tokens),
         rpm=rpm,
         concurrency=concurrency,
+        config=config,
     )
     names = formats_of(formats)
     console = Console(no_color=no_color, highlight=False)
@@ -214,6 +215,8 @@ def _check_one(
     if not quiet:
         console.print(_announcement(target, planned), markup=False)
     with open_check(target, settings, os.environ, planned) as checking:
+        for note in checking.notes_on_clients() if not quiet else ():
+            console.print(note, markup=False)
         with _progress(console, f"Checking {target.name}", len(planned.calls), quiet=quiet) as advance:
             try:
                 if goes_on:
@@ -593,7 +596,7 @@ def diff(
     from harness.comparison.difference import differences
 
     folder = out or _folder_for("diff", None, is_one_of_many=False)
-    settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm)
+    settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm, config=config)
     console = Console(no_color=no_color, highlight=False)
     asked = []
     access = AccessWords(headers or (), params or (), query or (), auth, timeout, ca_bundle, proxy)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache, partial
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from harness.evidence import Evidence, NotJudgedError, Observation, shown
 from harness.evidence.grounds import Ground
 from harness.evidence.promises import Promises
 from harness.rule import Level, Rule, Violation
-from harness.scenario import Mode, Scenario
+from harness.scenario import Expression, Mode, Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
@@ -39,20 +40,39 @@ class Cell:
 
 
 def cells_of(
-    rule: Rule, scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]
+    rule: Rule,
+    scenarios: Iterable[Scenario],
+    clients: Sequence[str],
+    modes: Sequence[Mode],
+    expressions: Mapping[str, Expression],
 ) -> Iterator[Cell]:
     """Every cell that a rule judges, given what the run asks."""
     for scenario in scenarios:
         for cell_modes in rule.cells(scenario):
             if set(cell_modes) <= set(modes):
                 for client in clients:
-                    if can_ask(client, scenario):
+                    if all(can_ask(client, scenario, mode, expressions) for mode in cell_modes):
                         yield Cell(scenario, client, cell_modes)
 
 
-def can_ask(client: str, scenario: Scenario) -> bool:
-    """Whether a client can send a scenario's request; an async twin can what its sync one can."""
+NO_PROGRAMS: Mapping[str, Expression] = MappingProxyType({})
+
+
+def can_ask(
+    client: str, scenario: Scenario, mode: Mode, expressions: Mapping[str, Expression] = NO_PROGRAMS
+) -> bool:
+    """Whether a client can send a scenario's request; an async twin can what its sync one can.
+
+    `expressions` says what the clients that are programs can express.
+    """
+    if client in expressions:
+        return is_for_every_client(scenario) and not expressions[client].lacks(scenario.ask, mode)
     return not scenario.clients or client.removesuffix("-async") in scenario.clients
+
+
+def is_for_every_client(scenario: Scenario) -> bool:
+    """Whether each client asks it that can: all do, or all but an SDK that can't."""
+    return not scenario.clients or {"raw"} < scenario.clients
 
 
 def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:
@@ -61,6 +81,9 @@ def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver]
     refusal = next((seen for seen in observations if seen.is_unsupported), None)
     if refusal is not None:
         return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, refused(refusal))
+    broken = next((seen.reply.broken for seen in observations if seen.reply.broken), "")
+    if broken:
+        return Verdict(*_place(rule, cell), Outcome.INCONCLUSIVE, f"the client itself failed: {broken}")
     return _judged(rule, _place(rule, cell), observations, waivers, today)
 
 
@@ -99,8 +122,9 @@ def judge_promises(
 def judge_whole_run(
     rule: Rule, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
-    """What a rule that reads whole runs says of these observations."""
-    return _judged(rule, _whole_run(rule), observations, waivers, today)
+    """What a rule that reads whole runs says of these observations, but for those that a client broke."""
+    whole = [seen for seen in observations if not seen.reply.broken]
+    return _judged(rule, _whole_run(rule), whole, waivers, today)
 
 
 def judge(

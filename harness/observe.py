@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from re import Pattern
+from types import MappingProxyType
 
 from harness.clients import Client, Connection, clients, isolated_environment
+from harness.clients.command import Introduced, opens
 from harness.clients.reply import Reply, reply_of
 from harness.errors import UsageError
 from harness.evidence import NotJudgedError, Observation
@@ -19,6 +21,7 @@ from harness.wire.exchange import Ending, Exchange, Request
 from harness.wire.recording import recording
 from harness.wire.redaction import secret_pattern
 
+NO_PROGRAMS: Mapping[str, Introduced] = MappingProxyType({})
 BUSY_STATUSES = (429, 503)
 RETRIES = 2
 """How often a request is asked again, at most, while the endpoint says that it is busy."""
@@ -120,7 +123,11 @@ class Observer:
             reply = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
         if tape.exchanges:
             return reply, tape.exchanges[-1]
-        return reply, _unsent(reply.raised.message if reply.raised else "the client sent nothing")
+        return reply, _unsent(_why_unsent(reply))
+
+
+def _why_unsent(reply: Reply) -> str:
+    return reply.broken or (reply.raised.message if reply.raised else "the client sent nothing")
 
 
 def _unsent(detail: str) -> Exchange:
@@ -142,21 +149,25 @@ def observer(
     client_names: Iterable[str],
     secrets: Iterable[str],
     allowance: Allowance | None = None,
+    programs: Mapping[str, Introduced] = NO_PROGRAMS,
 ) -> Iterator[Observer]:
-    """Open clients for an endpoint; the SDKs see no variable of the user's while they are open."""
-    known = clients()
+    """Open clients for an endpoint; the SDKs see no variable of the user's while they are open.
+
+    `programs` are the clients that are no module of this project.
+    """
+    known = {**clients(), **{name: opens(name, program) for name, program in programs.items()}}
     with ExitStack() as stack:
         stack.enter_context(isolated_environment())
         opened = {name: stack.enter_context(known[name](connection)) for name in client_names}
         yield Observer(opened, secret_pattern(secrets), allowance or Allowance())
 
 
-def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
+def checked_clients(names: Iterable[str], programs: Iterable[str] = ()) -> tuple[str, ...]:
     """Client names as the user gave them, each once; raises UsageError for one that there is not."""
-    names = tuple(dict.fromkeys(names))
-    unknown = [name for name in names if name not in clients()]
+    names, known = tuple(dict.fromkeys(names)), (*clients(), *programs)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise UsageError(f"There is no client {unknown[0]!r}.", f"Choose from {', '.join(clients())}.")
+        raise UsageError(f"There is no client {unknown[0]!r}.", f"Choose from {', '.join(known)}.")
     return names
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from harness.judge import can_ask
-from harness.scenario import FollowUp, Http, Mode, Operation, Scenario
+from harness.judge import NO_PROGRAMS, can_ask
+from harness.scenario import Expression, FollowUp, Http, Mode, Operation, Scenario
 from harness.uses import USES, UseName, use_of_call
 
 Profile: TypeAlias = Literal["smoke", "standard", "full"]
@@ -101,15 +101,17 @@ def plan(
     profile: Profile,
     repeat: int,
     budget: Budget,
+    expressions: Mapping[str, Expression] = NO_PROGRAMS,
 ) -> Plan:
     """What to ask: the first question and the founding calls, then the others by the use that they serve.
 
     What the endpoint does not claim is asked as far as a probe finds that it can. Of each use the simplest
     scenario comes before the others of any, so that a small budget buys the most. Last, what depends on
-    chance is asked again until it has been asked `repeat` times.
+    chance is asked again until it has been asked `repeat` times. `expressions` says what the clients that
+    are programs can express.
     """
     chosen = [one for one in scenarios if profile != "smoke" or one.is_quick_start or one.is_first]
-    calls = list(_calls(chosen, clients, modes))
+    calls = list(_calls(chosen, clients, modes, expressions))
     first = [call for call in calls if call.scenario.is_first][:1]
     openings = _openings(calls)
 
@@ -140,11 +142,22 @@ def plan(
     )
 
 
-def _calls(scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]) -> Iterator[Call]:
-    for scenario in scenarios:
-        for client in clients:
-            if can_ask(client, scenario):
-                yield from (Call(scenario, client, mode) for mode in scenario.modes if mode in modes)
+def _calls(
+    scenarios: Iterable[Scenario],
+    clients: Sequence[str],
+    modes: Sequence[Mode],
+    expressions: Mapping[str, Expression],
+) -> Iterator[Call]:
+    found = {
+        call.key: call
+        for scenario in scenarios
+        for client in clients
+        for mode in scenario.modes
+        if mode in modes and can_ask(client, scenario, mode, expressions)
+        if (call := Call(scenario, client, mode))
+    }
+    # A program may express a follow-up, and not what it goes on from.
+    return (call for call in found.values() if call.after is None or call.after in found)
 
 
 def _simplicity(scenario: Scenario) -> tuple[int, bool, bool]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import content, proof, report, run
+from harness.clients import protocol
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import Difference, dialects, differences_of
 from harness.endpoint.faults import faults
@@ -40,10 +41,10 @@ def pages() -> Mapping[str, str]:
 
 
 def published_schemas() -> Mapping[str, dict[str, Any]]:
-    """The JSON Schema of each JSON file that a run may hold, by the file's name."""
+    """The JSON Schema of each JSON that a run may hold, or that programs exchange, by the file's name."""
     formats = {chosen.FILENAME: chosen for chosen in report.formats().values()}
     made = {name: chosen.json_schema() for name, chosen in formats.items() if hasattr(chosen, "json_schema")}
-    own = {"run.json": run, "load.json": load_run, "proof.json": proof}
+    own = {"run.json": run, "load.json": load_run, "proof.json": proof, "command-client.json": protocol}
     return {name: module.json_schema() for name, module in own.items()} | {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -119,6 +119,39 @@ AnyAsk: TypeAlias = Ask | FollowUp | Http
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """What a client can express: the operations that it knows, each with its parameters; None: any.
+
+    `stream` is the parameter of a client that can ask for a stream.
+    """
+
+    parameters: Mapping[Operation, frozenset[str] | None]
+
+    def lacks(self, ask: AnyAsk, mode: Mode) -> str:
+        """What of a request it can't express, in words; empty where it can.
+
+        What a follow-up will ask for is known when it is made, but for its operation.
+        """
+        if isinstance(ask, Http):
+            return "raw requests"
+        if ask.operation not in self.parameters:
+            return ask.operation
+        if isinstance(ask, Ask) and ask.helper:
+            return f"the helper {ask.helper}"
+        known = self.parameters[ask.operation]
+        asked = {
+            *(ask.params_for(mode) if isinstance(ask, Ask) else ()),
+            *(["stream"] * (mode is Mode.STREAM)),
+        }
+        missing = asked - known if known is not None else ()
+        return ", ".join(f"{ask.operation}.{name}" for name in sorted(missing))
+
+
+ANYTHING = Expression(dict.fromkeys(PATHS))
+"""Every operation, with any parameter."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mistake:
     """What is wrong with a bad request, and what of its refusal can be judged.
 

@@ -62,8 +62,9 @@ class Reply:
 
     After an exception in mid-stream, `choices` holds what had come until then. `pieces` counts the chunks
     that a streaming user saw. `data` is what an operation gives that is no choice: embedding vectors, model
-    ids, a parsed object. `printed` is what the founding page's print lines show; `notes` tells where
-    today's library refuses a line of that page.
+    ids, a parsed object. `printed` is what the founding page's print lines show, None where a client has no
+    such lines; `notes` tells where today's library refuses a line of that page. `broken` says what a client
+    did instead of giving a reply, such as to die; empty where it gave one.
     """
 
     choices: tuple[ReplyChoice, ...] = ()
@@ -73,8 +74,9 @@ class Reply:
     raised: Raised | None = None
     pieces: int = 0
     data: Any = None
-    printed: tuple[str, ...] = ()
+    printed: tuple[str, ...] | None = ()
     notes: tuple[str, ...] = ()
+    broken: str = ""
 
     @property
     def text(self) -> str | None:
@@ -248,7 +250,7 @@ def from_json(value: Mapping[str, Any]) -> Reply:
             "choices": tuple(ReplyChoice(**choice) for choice in choices),
             "usage": None if value["usage"] is None else Usage(**value["usage"]),
             "raised": None if value["raised"] is None else Raised(**value["raised"]),
-            "printed": tuple(value["printed"]),
+            "printed": None if value["printed"] is None else tuple(value["printed"]),
             "notes": tuple(value["notes"]),
         }
     )

@@ -69,8 +69,8 @@ _EMPTY = head("204 No Content", headers=["Transfer-Encoding: chunked"])
 _CALLS = [
     (scenario, mode)
     for scenario in content.scenarios().values()
-    if can_ask("raw", scenario)
     for mode in scenario.modes
+    if can_ask("raw", scenario, mode)
 ]
 
 
