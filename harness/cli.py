@@ -616,6 +616,38 @@ def diff(
 
 
 @app.command()
+def check_client(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A client of likewise.toml.")],
+    config: ConfigFile = None,
+) -> None:
+    """Try a client of your own on the reference endpoint, and hold its replies against the wire."""
+    from harness import client_check
+    from harness.foreign import commands, introductions
+    from harness.report.text import plural
+
+    known = commands(config)
+    if name not in known:
+        listed = (
+            f"It names {', '.join(known)}." if known else "It names none: docs/command-clients.md shows how."
+        )
+        raise UsageError(f"likewise.toml names no client {name!r}.", listed)
+    program = introductions(known, [name])[name]
+    typer.echo(f"{name}: {program.version or 'said no hello'}")
+    for line in client_check.expressed(program) if not program.failure else ():
+        typer.echo(f"  can ask {line}")
+    found = []
+    for step in client_check.steps(name, program):
+        found.append(step.finding)
+        typer.echo(f"  {step.finding:<9}  {step.asked}{f': {step.detail}' if step.detail else ''}")
+    counted = [finding for finding in found if finding != "not asked"]
+    agree, all_of_them = counted.count("agrees"), plural(len(counted), "step")
+    typer.echo(f"The client agrees with the wire in {agree} of {all_of_them}.")
+    if "failed" in found:
+        raise typer.Exit(NothingJudgedError.exit_code)
+    raise typer.Exit(1 if "differs" in found else 0)
+
+
+@app.command()
 def bugreport(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule that fails in the run.")],
     folder: Annotated[

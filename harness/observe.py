@@ -119,18 +119,19 @@ class Observer:
             try:
                 ask = _ask_after(call.scenario, before)
             except (NoFollowUpError, NotJudgedError) as reason:
-                return Reply(), _unsent(str(reason))
+                return Reply(), unsent(str(reason))
             reply = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
         if tape.exchanges:
             return reply, tape.exchanges[-1]
-        return reply, _unsent(_why_unsent(reply))
+        return reply, unsent(_whyunsent(reply))
 
 
-def _why_unsent(reply: Reply) -> str:
+def _whyunsent(reply: Reply) -> str:
     return reply.broken or (reply.raised.message if reply.raised else "the client sent nothing")
 
 
-def _unsent(detail: str) -> Exchange:
+def unsent(detail: str) -> Exchange:
+    """The exchange of a call for which nothing was sent."""
     now_ns = time.monotonic_ns()
     return Exchange(Request("", "", (), b"", now_ns), None, Ending.UNSENT, now_ns, detail)
 

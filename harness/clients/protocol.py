@@ -60,7 +60,9 @@ class ToolCall(_Line):
 
 
 class Usage(_Line):
-    """Token counts as the user of the library got them."""
+    """Token counts as the user of the library got them; what else stands there is not looked at."""
+
+    model_config = ConfigDict(extra="ignore")
 
     prompt_tokens: JsonValue = None
     completion_tokens: JsonValue = None
