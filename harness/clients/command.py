@@ -236,10 +236,9 @@ class _CommandClient:
             process.end()
 
     def _performed(self, ask: Ask, mode: Mode) -> Reply:
+        self._refuse_if_closed()
         process = self._process = self._process or self._started()
-        if self._is_closed:
-            self._end()
-            raise ClientFailedError("the run was over")
+        self._refuse_if_closed()
         process.refuse_more()
         number = next(self._questions)
         with self._proxy.asking() as base_url:
@@ -251,6 +250,10 @@ class _CommandClient:
             )
         process.refuse_more()
         return answer.reply()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ClientFailedError("the run was over")
 
     def _started(self) -> _Process:
         process = _Process(self._introduced.command, self._connection.key)

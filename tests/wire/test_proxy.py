@@ -231,7 +231,10 @@ def test_a_program_that_leaves_is_noted_at_once_though_the_endpoint_is_silent() 
 
 
 def test_what_is_under_way_when_its_question_is_over_counts_as_left() -> None:
-    answer = _one_at_a_time(threading.Semaphore(1), head(), b"1")
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(head() + b"1")
+        connection.recv(1)
+
     with server(answer) as base_url, recording_proxy(base_url, Limits(), Way()) as proxy:
         with recording(None) as tape, proxy.asking() as its_url:
             connection = http.client.HTTPConnection(urlsplit(its_url).netloc)
