@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from harness import content, run
-from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.clients import DEFAULT_CLIENTS, Connection, lacks_of_clients
 from harness.clients.command import Introduced
 from harness.connecting import connection_to
 from harness.consequence import traced
@@ -27,7 +27,7 @@ from harness.plan import Budget, Call, Key, Plan, Profile, plan, within
 from harness.report.text import plural
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
-from harness.scenario import BOTH_MODES, Ask, Expression, Mode
+from harness.scenario import BOTH_MODES, Ask, Lacks, Mode
 from harness.target import Target, Waiver
 from harness.uses import USES, UseCell, UseName, UseState, use_of_call
 from harness.verdict import Verdict
@@ -54,9 +54,10 @@ class Settings:
     programs: Mapping[str, Introduced] = field(default_factory=dict)
 
     @property
-    def expressions(self) -> Mapping[str, Expression]:
-        """What the clients that are programs can express."""
-        return {name: program.expression for name, program in self.programs.items()}
+    def lacks(self) -> Mapping[str, Lacks]:
+        """What clients can't express: those that are programs and, in the profile `full`, all."""
+        of_programs = {name: program.expression.lacks for name, program in self.programs.items()}
+        return {**lacks_of_clients(), **of_programs} if self.profile == "full" else of_programs
 
 
 @contextmanager
@@ -223,7 +224,8 @@ class Check:
 
     def notes_on_clients(self) -> Iterator[str]:
         """What a program can't express, and how it failed."""
-        yield from told(self.settings.programs, content.scenarios().values(), self.settings.modes)
+        settings, is_full = self.settings, self.settings.profile == "full"
+        yield from told(settings.programs, content.scenarios().values(), settings.modes, is_full=is_full)
         for name in self.settings.programs:
             of_client = (seen.reply.broken for seen in self._in_order() if seen.client == name)
             failures = [failure for failure in of_client if failure]
@@ -417,7 +419,7 @@ def plan_for(target: Target, settings: Settings) -> Plan:
         profile=settings.profile,
         repeat=settings.repeat,
         budget=settings.budget,
-        expressions=settings.expressions,
+        lacks=settings.lacks,
     )
     if not planned.calls:
         raise UsageError(

@@ -114,7 +114,7 @@ def check(
     level: LevelName = "spec",
     profile: Annotated[
         Literal["smoke", "standard", "full"],
-        typer.Option(help="The founding calls alone, everything, or everything through async clients too."),
+        typer.Option(help="The founding calls alone; everything; or everything by every client."),
     ] = "standard",
     repeat: Annotated[
         int, typer.Option(min=1, max=100, help="Ask what depends on chance so often, and tell rates.")

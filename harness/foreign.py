@@ -43,9 +43,13 @@ def introductions(known: Mapping[str, Command], names: Collection[str]) -> Mappi
 
 
 def told(
-    programs: Mapping[str, Introduced], scenarios: Collection[Scenario], modes: Collection[Mode]
+    programs: Mapping[str, Introduced],
+    scenarios: Collection[Scenario],
+    modes: Collection[Mode],
+    *,
+    is_full: bool,
 ) -> Iterator[str]:
-    """What is to be said before anything is asked: which client failed, and what one can't express."""
+    """What is to be said before anything is asked: which program failed, and what one can't express."""
     for name, program in programs.items():
         if program.failure:
             yield f"The client {name} did not say hello: {program.failure}."
@@ -54,7 +58,7 @@ def told(
             lacks
             for scenario in scenarios
             for mode in scenario.modes
-            if mode in modes and is_for_every_client(scenario)
+            if mode in modes and is_for_every_client(scenario, is_full=is_full)
             if (lacks := program.expression.lacks(scenario.ask, mode))
         )
         if lacking:

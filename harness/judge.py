@@ -13,7 +13,7 @@ from harness.evidence import Evidence, NotJudgedError, Observation, shown
 from harness.evidence.grounds import Ground
 from harness.evidence.promises import Promises
 from harness.rule import Level, Rule, Violation
-from harness.scenario import Expression, Mode, Scenario
+from harness.scenario import Lacks, Mode, Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
@@ -44,35 +44,47 @@ def cells_of(
     scenarios: Iterable[Scenario],
     clients: Sequence[str],
     modes: Sequence[Mode],
-    expressions: Mapping[str, Expression],
+    lacks: Mapping[str, Lacks],
 ) -> Iterator[Cell]:
     """Every cell that a rule judges, given what the run asks."""
     for scenario in scenarios:
         for cell_modes in rule.cells(scenario):
             if set(cell_modes) <= set(modes):
                 for client in clients:
-                    if all(can_ask(client, scenario, mode, expressions) for mode in cell_modes):
+                    if all(can_ask(client, scenario, mode, lacks) for mode in cell_modes):
                         yield Cell(scenario, client, cell_modes)
 
 
-NO_PROGRAMS: Mapping[str, Expression] = MappingProxyType({})
+NOBODY: Mapping[str, Lacks] = MappingProxyType({})
 
 
 def can_ask(
-    client: str, scenario: Scenario, mode: Mode, expressions: Mapping[str, Expression] = NO_PROGRAMS
+    client: str,
+    scenario: Scenario,
+    mode: Mode,
+    lacks: Mapping[str, Lacks] = NOBODY,
+    *,
+    is_full: bool = False,
 ) -> bool:
-    """Whether a client can send a scenario's request; an async twin can what its sync one can.
+    """Whether a client asks a scenario; an async twin does what its sync one does.
 
-    `expressions` says what the clients that are programs can express.
+    `lacks` says of clients what they can't express: of those that are programs, and, where `is_full`, of all.
     """
-    if client in expressions:
-        return is_for_every_client(scenario) and not expressions[client].lacks(scenario.ask, mode)
-    return not scenario.clients or client.removesuffix("-async") in scenario.clients
+    asked_by, own = scenario.asked_by, client.removesuffix("-async")
+    if own in asked_by:
+        return True
+    if client in lacks:
+        return is_for_every_client(scenario, is_full=is_full) and not lacks[client](scenario.ask, mode)
+    return not asked_by
 
 
-def is_for_every_client(scenario: Scenario) -> bool:
-    """Whether each client asks it that can: all do, or all but an SDK that can't."""
-    return not scenario.clients or {"raw"} < scenario.clients
+def is_for_every_client(scenario: Scenario, *, is_full: bool) -> bool:
+    """Whether each client asks it that can: all do, or all but an SDK that is named nowhere.
+
+    In the profile `full`, that is so of whatever other clients than raw may send.
+    """
+    asked_by = scenario.asked_by
+    return not asked_by or {"raw"} < asked_by or (is_full and scenario.cost != "wire")
 
 
 def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:

@@ -174,7 +174,7 @@ class _Session:
 
         _, settings = self._asked()
         scenarios = [known for known in content.scenarios().values() if known.id in self._plannable]
-        return cells_of(rule, scenarios, settings.clients, settings.modes, settings.expressions)
+        return cells_of(rule, scenarios, settings.clients, settings.modes, settings.lacks)
 
     def select(self, items: "Sequence[RuleItem]") -> "Plan | None":
         """Plan what these rules read, and nothing else; None where there is no rule."""

@@ -302,14 +302,16 @@ def opens(name: str, introduced: Introduced) -> OpenClient:
 
 
 def _question(number: int, connection: Connection, ask: Ask, mode: Mode, base_url: str) -> bytes:
+    params = {**connection.own_params(ask, mode), **ask.params_for(mode)}
+    model = params.pop("model", connection.model_for(*ask.uses))
     return (
         Question(
             likewise=VERSION,
             question=number,
             operation=ask.operation,
             mode=mode,
-            model=connection.model_for(*ask.uses),
-            parameters={**connection.own_params(ask, mode), **ask.params_for(mode)},
+            model=str(model),
+            parameters=params,
             base_url=base_url,
             key_variable=KEY_VARIABLE,
         )

@@ -4,11 +4,15 @@ from harness.scenario import PLAIN_ONLY, Ask, Scenario
 from harness.wire.exchange import Json
 
 _TEXT = "hello world"
-_RAW = frozenset({"raw"})
 
 
 def _embeddings(
-    scenario_id: str, sentence: str, value: Json, *needs: str, clients: frozenset[str] = _RAW, **params: Json
+    scenario_id: str,
+    sentence: str,
+    value: Json,
+    *needs: str,
+    clients: frozenset[str] = frozenset(),
+    **params: Json,
 ) -> Scenario:
     return Scenario(
         id=scenario_id,
@@ -17,6 +21,7 @@ def _embeddings(
         needs=frozenset({"embeddings", *needs}),
         modes=PLAIN_ONLY,
         clients=clients,
+        cost="wide",
     )
 
 

@@ -234,7 +234,7 @@ def test_what_it_can_not_express_is_not_planned_and_told(tmp_path: Path) -> None
     assert {call.scenario.operation for call in calls} == {"chat", "models"}
     asked = {name for call in calls for name in call.scenario.params_for(call.mode)}
     assert asked == {"messages", "max_tokens"}
-    (said,) = told(settings.programs, content.scenarios().values(), settings.modes)
+    (said,) = told(settings.programs, content.scenarios().values(), settings.modes, is_full=False)
     assert "embeddings" in said
     assert "chat.tools" in said
     whole = settings_of("raw", "plain,stream", "spec")
