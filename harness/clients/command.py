@@ -27,6 +27,7 @@ from harness.clients.protocol import VERSION, Answer, Hello, Question
 from harness.clients.reply import Reply
 from harness.scenario import ANYTHING, AnyAsk, Ask, Expression, Mode
 from harness.wire.proxy import RecordingProxy, recording_proxy
+from harness.wire.redaction import redact_text, secret_pattern
 
 _Line = TypeVar("_Line", bound=BaseModel)
 
@@ -202,6 +203,7 @@ class _CommandClient:
         self.version = introduced.version
         self._name, self._introduced = name, introduced
         self._connection, self._proxy = connection, proxy
+        self._secrets = secret_pattern(connection.secrets)
         self._wait_s = connection.limits.total_s + _GRACE_S
         self._process: _Process | None = None
         self._questions = itertools.count(1)
@@ -221,9 +223,10 @@ class _CommandClient:
             try:
                 return self._performed(ask, mode)
             except ClientFailedError as failure:
-                self._failures.append(str(failure))
+                # What a program says as it dies may hold what it was given.
+                self._failures.append(redact_text(str(failure), self._secrets))
                 self._end()
-                return Reply(broken=str(failure))
+                return Reply(broken=self._failures[-1])
 
     def close(self) -> None:
         """End the program, also while it is asked; it is not started again."""

@@ -190,11 +190,12 @@ class RecordingProxy:
         path, _, query = path.partition("?")
         url, _, own_query = way.url(self._origin, path).partition("?")
         queries = "&".join(filter(None, (query, own_query)))
+        target = httpx.URL(f"{url}{'?' if queries else ''}{queries}")
         return httpx.Request(
             request.method,
-            f"{url}{'?' if queries else ''}{queries}",
+            target,
             headers=[
-                (b"Host", urlsplit(self._origin).netloc.encode("idna")),
+                (b"Host", target.netloc),
                 *(pair for pair in headers if pair[0].lower() not in replaced),
                 *((name.encode("latin-1"), value.encode()) for name, value in own.items()),
             ],

@@ -131,6 +131,7 @@ capped_completion = Scenario(
     sentence="A long answer, cut short by max_completion_tokens.",
     ask=chat({"messages": [_LONG_COUNT], "max_completion_tokens": 12}, _USAGE),
     needs=frozenset({"max-completion-tokens"}),
+    cost="wide",
     clients=frozenset({"raw", "langchain"}),
     is_cut=True,
 )

@@ -228,6 +228,7 @@ result = Scenario(
     ask=FollowUp("chat", "tool-call", _with_results),
     needs=frozenset({"tools"}),
     modes=PLAIN_ONLY,
+    cost="wide",
     clients=frozenset({"raw", "langchain"}),
 )
 
@@ -237,6 +238,7 @@ streamed_result = Scenario(
     ask=FollowUp("chat", "tool-call", _with_results),
     needs=frozenset({"tools"}),
     modes=(Mode.STREAM,),
+    cost="wide",
     clients=frozenset({"raw", "langchain"}),
 )
 

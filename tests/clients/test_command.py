@@ -287,6 +287,11 @@ def test_nobody_blames_the_endpoint_for_a_program_that(
     assert Outcome.FAIL not in {verdict.outcome for verdict in verdicts}
 
 
+def test_what_it_says_as_it_dies_holds_no_key(tmp_path: Path) -> None:
+    (seen,) = seen_of(program(tmp_path, "sys.exit('no such key: ' + os.environ['LIKEWISE_KEY'])"))
+    assert f"no such key: {'*' * len(KEY)}" in seen.reply.broken
+
+
 @pytest.mark.parametrize(
     ("hello", "reason"),
     [
