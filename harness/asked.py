@@ -8,6 +8,7 @@ from harness import report
 from harness.access_reading import AccessWords
 from harness.check import Settings
 from harness.errors import UsageError
+from harness.foreign import commands, introductions
 from harness.observe import checked_clients
 from harness.plan import Budget, Profile
 from harness.rule import Level
@@ -66,13 +67,32 @@ def settings_of(
     budget: Budget | None = None,
     rpm: int | None = None,
     concurrency: int | None = None,
+    config: Path | None = None,
 ) -> Settings:
-    """Settings from comma-separated names of clients and modes; the profile `full` adds the async clients."""
-    names = words(clients)
+    """Settings from comma-separated names of clients and modes; the profile `full` adds the async clients.
+
+    `config` is the file that names the clients that are programs; each of them is started to say hello.
+    """
+    known = commands(config)
+    names = checked_clients(words(clients), known)
     if profile == "full":
-        names = (*names, *(f"{name}-async" for name in names if not name.endswith("-async")))
+        names = checked_clients(
+            (
+                *names,
+                *(f"{name}-async" for name in names if name not in known and not name.endswith("-async")),
+            ),
+            known,
+        )
     return Settings(
-        checked_clients(names), modes_of(modes), level, profile, repeat, budget or Budget(), rpm, concurrency
+        names,
+        modes_of(modes),
+        level,
+        profile,
+        repeat,
+        budget or Budget(),
+        rpm,
+        concurrency,
+        introductions(known, names),
     )
 
 

@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from harness import content, run
-from harness.clients import DEFAULT_CLIENTS, Connection
+from harness.clients import DEFAULT_CLIENTS, Connection, lacks_of_clients
+from harness.clients.command import Introduced
 from harness.connecting import connection_to, notes_on
 from harness.consequence import traced
 from harness.dialect import waivers_of
@@ -18,13 +19,15 @@ from harness.errors import RunFolderError, UsageError
 from harness.evidence import Observation
 from harness.first_answer import raise_if_nothing_to_judge, why_nothing_was_judged
 from harness.fit import Fit, fit_of, next_fit
+from harness.foreign import told
 from harness.judge import LEFT_OUT, idle_waivers, judge, judge_promises, left_out, refused
 from harness.observe import Allowance, Observer, observer
 from harness.observed_claims import unshown
 from harness.plan import Budget, Call, Key, Plan, Profile, plan, within
+from harness.report.text import plural
 from harness.rule import Level
 from harness.run import Run, TargetSummary, exchange_log
-from harness.scenario import BOTH_MODES, Ask, Mode
+from harness.scenario import BOTH_MODES, Ask, Lacks, Mode
 from harness.target import Target, Waiver
 from harness.uses import USES, UseCell, UseName, UseState, use_of_call
 from harness.verdict import Verdict
@@ -35,7 +38,10 @@ USUAL_CONCURRENCY = 4
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is asked of a target, how fast, and what counts; None: as the target says."""
+    """What is asked of a target, how fast, and what counts; None: as the target says.
+
+    `programs` are those of the clients that are programs of the user's.
+    """
 
     clients: Sequence[str] = DEFAULT_CLIENTS
     modes: Sequence[Mode] = BOTH_MODES
@@ -45,6 +51,13 @@ class Settings:
     budget: Budget = Budget()
     rpm: int | None = None
     concurrency: int | None = None
+    programs: Mapping[str, Introduced] = field(default_factory=dict)
+
+    @property
+    def lacks(self) -> Mapping[str, Lacks]:
+        """What clients can't express: those that are programs and, in the profile `full`, all."""
+        of_programs = {name: program.expression.lacks for name, program in self.programs.items()}
+        return {**lacks_of_clients(), **of_programs} if self.profile == "full" else of_programs
 
 
 @contextmanager
@@ -116,6 +129,9 @@ class Check:
         if self._first.key in self.observations:
             return
         seen = asked = self.observer.observe(self.fit.call(self._first))
+        if seen.reply.broken:
+            self._add(seen)
+            return
         raise_if_nothing_to_judge(seen, self.target)
         fit = self.fit
         while (other := next_fit(fit, seen)) is not None and self.observer.allowance.take_retry():
@@ -207,6 +223,20 @@ class Check:
         """What is to be said of the user's waivers that do nothing."""
         return idle_waivers(self.target.waivers, content.rules(), self._in_order(), date.today())
 
+    def notes_on_clients(self) -> Iterator[str]:
+        """What a program can't express, and how it failed."""
+        settings, is_full = self.settings, self.settings.profile == "full"
+        yield from told(settings.programs, content.scenarios().values(), settings.modes, is_full=is_full)
+        for name in self.settings.programs:
+            of_client = (seen.reply.broken for seen in self._in_order() if seen.client == name)
+            failures = [failure for failure in of_client if failure]
+            if failures:
+                calls = plural(len(failures), "call")
+                yield (
+                    f"The client {name} itself failed in {calls}, by which nothing is judged: {failures[0]}. "
+                    f"`likewise check-client {name}` tries it alone."
+                )
+
     def summarised(self, verdicts: Sequence[Verdict]) -> Run:
         """The run that these verdicts make."""
         made = run.summarised(
@@ -219,7 +249,7 @@ class Check:
             partial=tuple(self._partial()),
             unasked=self._unasked(),
             waivers=self.target.waivers,
-            remarks=(*self.notes, *self.fit.notes, *self.idle_waivers()),
+            remarks=(*self.notes, *self.fit.notes, *self.notes_on_clients(), *self.idle_waivers()),
         )
         return replace(made, uses=[self._as_far_as_asked(cell) for cell in made.uses])
 
@@ -390,6 +420,7 @@ def plan_for(target: Target, settings: Settings) -> Plan:
         profile=settings.profile,
         repeat=settings.repeat,
         budget=settings.budget,
+        lacks=settings.lacks,
     )
     if not planned.calls:
         raise UsageError(
@@ -428,7 +459,10 @@ def check(
     with started(target, environ) as (at, connection), ExitStack() as stack:
 
         def opened(at: Connection) -> Observer:
-            return stack.enter_context(observer(at, settings.clients, at.secrets, allowance))
+            # What was open before asks no more, and a program runs once.
+            stack.close()
+            opening = observer(at, settings.clients, at.secrets, allowance, settings.programs)
+            return stack.enter_context(opening)
 
         def reopened(embedding_model: str) -> Observer:
             return opened(replace(connection, models={**connection.models, "embeddings": embedding_model}))

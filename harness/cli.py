@@ -118,7 +118,7 @@ def check(
     level: LevelName = "spec",
     profile: Annotated[
         Literal["smoke", "standard", "full"],
-        typer.Option(help="The founding calls alone, everything, or everything through async clients too."),
+        typer.Option(help="The founding calls alone; everything; or everything by every client."),
     ] = "standard",
     repeat: Annotated[
         int, typer.Option(min=1, max=100, help="Ask what depends on chance so often, and tell rates.")
@@ -168,6 +168,7 @@ def check(
         budget=Budget(budget_requests, budget_tokens),
         rpm=rpm,
         concurrency=concurrency,
+        config=config,
     )
     names = formats_of(formats)
     console = Console(no_color=no_color, highlight=False)
@@ -226,6 +227,8 @@ def _check_one(
     if not quiet:
         console.print(_announcement(target, planned), markup=False)
     with open_check(target, settings, os.environ, planned) as checking:
+        for note in checking.notes_on_clients() if not quiet else ():
+            console.print(note, markup=False)
         with _progress(console, f"Checking {target.name}", len(planned.calls), quiet=quiet) as advance:
             try:
                 if goes_on:
@@ -615,7 +618,7 @@ def diff(
     from harness.comparison.difference import differences
 
     folder = out or _folder_for("diff", None, is_one_of_many=False)
-    settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm)
+    settings = settings_of(clients, modes, "spec", profile=profile, rpm=rpm, config=config)
     console = Console(no_color=no_color, highlight=False)
     asked = []
     access = AccessWords(
@@ -646,6 +649,38 @@ def diff(
         for path in written:
             typer.echo(path)
     raise typer.Exit((1 if found else 0) if compared else 3)
+
+
+@app.command()
+def check_client(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A client of likewise.toml.")],
+    config: ConfigFile = None,
+) -> None:
+    """Try a client of your own on the reference endpoint, and hold its replies against the wire."""
+    from harness import client_check
+    from harness.foreign import commands, introductions
+    from harness.report.text import plural
+
+    known = commands(config)
+    if name not in known:
+        listed = (
+            f"It names {', '.join(known)}." if known else "It names none: docs/command-clients.md shows how."
+        )
+        raise UsageError(f"likewise.toml names no client {name!r}.", listed)
+    program = introductions(known, [name])[name]
+    typer.echo(f"{name}: {program.version or 'said no hello'}")
+    for line in client_check.expressed(program) if not program.failure else ():
+        typer.echo(f"  can ask {line}")
+    found = []
+    for step in client_check.steps(name, program):
+        found.append(step.finding)
+        typer.echo(f"  {step.finding:<9}  {step.asked}{f': {step.detail}' if step.detail else ''}")
+    counted = [finding for finding in found if finding != "not asked"]
+    agree, all_of_them = counted.count("agrees"), plural(len(counted), "step")
+    typer.echo(f"The client agrees with the wire in {agree} of {all_of_them}.")
+    if "failed" in found:
+        raise typer.Exit(NothingJudgedError.exit_code)
+    raise typer.Exit(1 if "differs" in found else 0)
 
 
 @app.command()

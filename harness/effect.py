@@ -21,6 +21,8 @@ EFFECTS: tuple[Effect, ...] = get_args(Effect)
 def effect_of(seen: Observation) -> tuple[Effect, str]:
     """What the client's user got, held against the wire, and in words what differs."""
     raised = seen.reply.raised
+    if seen.reply.broken:
+        return "not compared", ""
     if raised is not None and raised.status is not None and _is_right_to_raise(seen):
         return "not compared", ""
     if raised is not None:

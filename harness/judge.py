@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache, partial
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from harness.evidence import Evidence, NotJudgedError, Observation, shown
 from harness.evidence.grounds import Ground
 from harness.evidence.promises import Promises
 from harness.rule import Level, Rule, Violation
-from harness.scenario import Mode, Scenario
+from harness.scenario import Lacks, Mode, Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
@@ -39,20 +40,51 @@ class Cell:
 
 
 def cells_of(
-    rule: Rule, scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]
+    rule: Rule,
+    scenarios: Iterable[Scenario],
+    clients: Sequence[str],
+    modes: Sequence[Mode],
+    lacks: Mapping[str, Lacks],
 ) -> Iterator[Cell]:
     """Every cell that a rule judges, given what the run asks."""
     for scenario in scenarios:
         for cell_modes in rule.cells(scenario):
             if set(cell_modes) <= set(modes):
                 for client in clients:
-                    if can_ask(client, scenario):
+                    if all(can_ask(client, scenario, mode, lacks) for mode in cell_modes):
                         yield Cell(scenario, client, cell_modes)
 
 
-def can_ask(client: str, scenario: Scenario) -> bool:
-    """Whether a client can send a scenario's request; an async twin can what its sync one can."""
-    return not scenario.clients or client.removesuffix("-async") in scenario.clients
+NOBODY: Mapping[str, Lacks] = MappingProxyType({})
+
+
+def can_ask(
+    client: str,
+    scenario: Scenario,
+    mode: Mode,
+    lacks: Mapping[str, Lacks] = NOBODY,
+    *,
+    is_full: bool = False,
+) -> bool:
+    """Whether a client asks a scenario; an async twin does what its sync one does.
+
+    `lacks` says of clients what they can't express: of those that are programs, and, where `is_full`, of all.
+    """
+    asked_by, own = scenario.asked_by, client.removesuffix("-async")
+    if own in asked_by:
+        return True
+    if client in lacks:
+        return is_for_every_client(scenario, is_full=is_full) and not lacks[client](scenario.ask, mode)
+    return not asked_by
+
+
+def is_for_every_client(scenario: Scenario, *, is_full: bool) -> bool:
+    """Whether each client asks it that can: all do, or all but an SDK that is named nowhere.
+
+    In the profile `full`, that is so of whatever other clients than raw may send.
+    """
+    asked_by = scenario.asked_by
+    return not asked_by or {"raw"} < asked_by or (is_full and scenario.cost != "wire")
 
 
 def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver], today: date) -> Verdict:
@@ -61,6 +93,9 @@ def judge_cell(rule: Rule, cell: Cell, lookup: Lookup, waivers: Iterable[Waiver]
     refusal = next((seen for seen in observations if seen.is_unsupported), None)
     if refusal is not None:
         return Verdict(*_place(rule, cell), Outcome.UNSUPPORTED, refused(refusal))
+    broken = next((seen.reply.broken for seen in observations if seen.reply.broken), "")
+    if broken:
+        return Verdict(*_place(rule, cell), Outcome.INCONCLUSIVE, f"the client itself failed: {broken}")
     return _judged(rule, _place(rule, cell), observations, waivers, today)
 
 
@@ -99,8 +134,9 @@ def judge_promises(
 def judge_whole_run(
     rule: Rule, observations: Sequence[Observation], waivers: Iterable[Waiver], today: date
 ) -> Verdict:
-    """What a rule that reads whole runs says of these observations."""
-    return _judged(rule, _whole_run(rule), observations, waivers, today)
+    """What a rule that reads whole runs says of these observations, but for those that a client broke."""
+    whole = [seen for seen in observations if not seen.reply.broken]
+    return _judged(rule, _whole_run(rule), whole, waivers, today)
 
 
 def judge(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.clients import (
     Client,
@@ -15,6 +16,7 @@ from harness.clients import (
     isolated_environment,
     quiet_libraries,
 )
+from harness.clients.command import Introduced, opens
 from harness.clients.reply import Reply, kept, reply_of
 from harness.errors import UsageError
 from harness.evidence import NotJudgedError, Observation
@@ -25,6 +27,7 @@ from harness.wire.exchange import Ending, Exchange, Request
 from harness.wire.recording import recording
 from harness.wire.redaction import Secrets, secrets_of
 
+NO_PROGRAMS: Mapping[str, Introduced] = MappingProxyType({})
 BUSY_STATUSES = (429, 503)
 RETRIES = 2
 """How often a request is asked again, at most, while the endpoint says that it is busy."""
@@ -123,15 +126,20 @@ class Observer:
             try:
                 ask = _ask_after(call.scenario, before)
             except (NoFollowUpError, NotJudgedError) as reason:
-                return Reply(), _unsent(str(reason))
+                return Reply(), unsent(str(reason))
             given = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
         reply = kept(given, self.secrets)
         if tape.exchanges:
             return reply, tape.exchanges[-1]
-        return reply, _unsent(reply.raised.message if reply.raised else "the client sent nothing")
+        return reply, unsent(_whyunsent(reply))
 
 
-def _unsent(detail: str) -> Exchange:
+def _whyunsent(reply: Reply) -> str:
+    return reply.broken or (reply.raised.message if reply.raised else "the client sent nothing")
+
+
+def unsent(detail: str) -> Exchange:
+    """The exchange of a call for which nothing was sent."""
     now_ns = time.monotonic_ns()
     return Exchange(Request("", "", (), b"", now_ns), None, Ending.UNSENT, now_ns, detail)
 
@@ -150,9 +158,13 @@ def observer(
     client_names: Iterable[str],
     secrets: Iterable[str],
     allowance: Allowance | None = None,
+    programs: Mapping[str, Introduced] = NO_PROGRAMS,
 ) -> Iterator[Observer]:
-    """Open clients for an endpoint; the SDKs see no variable of the user's while they are open."""
-    known = clients()
+    """Open clients for an endpoint; the SDKs see no variable of the user's while they are open.
+
+    `programs` are the clients that are no module of this project.
+    """
+    known = {**clients(), **{name: opens(name, program) for name, program in programs.items()}}
     with ExitStack() as stack:
         stack.enter_context(isolated_environment())
         stack.enter_context(quiet_libraries())
@@ -160,12 +172,12 @@ def observer(
         yield Observer(opened, secrets_of(secrets, connection.names), allowance or Allowance())
 
 
-def checked_clients(names: Iterable[str]) -> tuple[str, ...]:
+def checked_clients(names: Iterable[str], programs: Iterable[str] = ()) -> tuple[str, ...]:
     """Client names as the user gave them, each once; raises UsageError for one that there is not."""
-    names = tuple(dict.fromkeys(names))
-    unknown = [name for name in names if name not in clients()]
+    names, known = tuple(dict.fromkeys(names)), (*clients(), *programs)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise UsageError(f"There is no client {unknown[0]!r}.", f"Choose from {', '.join(clients())}.")
+        raise UsageError(f"There is no client {unknown[0]!r}.", f"Choose from {', '.join(known)}.")
     return names
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from harness.judge import can_ask
-from harness.scenario import FollowUp, Http, Mode, Operation, Scenario
+from harness.judge import NOBODY, can_ask
+from harness.scenario import FollowUp, Http, Lacks, Mode, Operation, Scenario
 from harness.uses import USES, UseName, use_of_call
 
 Profile: TypeAlias = Literal["smoke", "standard", "full"]
@@ -101,15 +101,17 @@ def plan(
     profile: Profile,
     repeat: int,
     budget: Budget,
+    lacks: Mapping[str, Lacks] = NOBODY,
 ) -> Plan:
     """What to ask: the first question and the founding calls, then the others by the use that they serve.
 
     What the endpoint does not claim is asked as far as a probe finds that it can. Of each use the simplest
     scenario comes before the others of any, so that a small budget buys the most. Last, what depends on
-    chance is asked again until it has been asked `repeat` times.
+    chance is asked again until it has been asked `repeat` times. `lacks` says what clients can't express: of
+    those that are programs and, in the profile `full`, of all.
     """
     chosen = [one for one in scenarios if profile != "smoke" or one.is_quick_start or one.is_first]
-    calls = list(_calls(chosen, clients, modes))
+    calls = list(_calls(chosen, clients, modes, lacks, is_full=profile == "full"))
     first = [call for call in calls if call.scenario.is_first][:1]
     openings = _openings(calls)
 
@@ -140,11 +142,24 @@ def plan(
     )
 
 
-def _calls(scenarios: Iterable[Scenario], clients: Sequence[str], modes: Sequence[Mode]) -> Iterator[Call]:
-    for scenario in scenarios:
-        for client in clients:
-            if can_ask(client, scenario):
-                yield from (Call(scenario, client, mode) for mode in scenario.modes if mode in modes)
+def _calls(
+    scenarios: Iterable[Scenario],
+    clients: Sequence[str],
+    modes: Sequence[Mode],
+    lacks: Mapping[str, Lacks],
+    *,
+    is_full: bool,
+) -> Iterator[Call]:
+    found = {
+        call.key: call
+        for scenario in scenarios
+        for client in clients
+        for mode in scenario.modes
+        if mode in modes and can_ask(client, scenario, mode, lacks, is_full=is_full)
+        if (call := Call(scenario, client, mode))
+    }
+    # A program may express a follow-up, and not what it goes on from.
+    return (call for call in found.values() if call.after is None or call.after in found)
 
 
 def _simplicity(scenario: Scenario) -> tuple[int, bool, bool]:
@@ -152,7 +167,7 @@ def _simplicity(scenario: Scenario) -> tuple[int, bool, bool]:
 
     What goes through one client alone is there for a special case, whose refusal would say too much.
     """
-    clients = scenario.clients
+    clients = scenario.asked_by
     return len(scenario.needs), bool(clients) and "raw" not in clients, len(clients) == 1
 
 

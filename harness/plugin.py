@@ -172,9 +172,9 @@ class _Session:
         from harness import content
         from harness.judge import cells_of
 
-        _, settings = self._asked()
+        _, settings = self._asked
         scenarios = [known for known in content.scenarios().values() if known.id in self._plannable]
-        return cells_of(rule, scenarios, settings.clients, settings.modes)
+        return cells_of(rule, scenarios, settings.clients, settings.modes, settings.lacks)
 
     def select(self, items: "Sequence[RuleItem]") -> "Plan | None":
         """Plan what these rules read, and nothing else; None where there is no rule."""
@@ -183,7 +183,7 @@ class _Session:
 
         if not items:
             return None
-        target, settings = self._asked()
+        target, settings = self._asked
         cells = [item.cell for item in items if item.cell is not None]
         keys = {(cell.scenario.name, cell.client, mode) for cell in cells for mode in cell.modes}
         whole = plan_for(target, replace(settings, budget=Budget()))
@@ -234,7 +234,7 @@ class _Session:
         from harness.check import plan_for
         from harness.plan import Budget
 
-        target, settings = self._asked()
+        target, settings = self._asked
         return frozenset(
             call.scenario.id for call in plan_for(target, replace(settings, budget=Budget())).calls
         )
@@ -247,8 +247,9 @@ class _Session:
     def close(self) -> None:
         self.stack.close()
 
+    @cached_property
     def _asked(self) -> "tuple[Target, Settings]":
-        """What the options ask for; their mistakes are pytest's usage errors."""
+        """What the options ask for; programs are started for it once. Mistakes are pytest's usage errors."""
         from harness.asked import settings_of, targets_of
         from harness.errors import UsageError
         from harness.plan import Budget
@@ -269,7 +270,7 @@ class _Session:
             from harness.check import check
             from harness.errors import LikewiseError
 
-            target, settings = self._asked()
+            target, settings = self._asked
             try:
                 self.checking = self.stack.enter_context(check(target, settings, os.environ, self.planned))
             except LikewiseError as error:

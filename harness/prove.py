@@ -300,7 +300,9 @@ def _observed(
         for scenario in scenarios:
             ask = scenario.ask
             for client in clients:
-                for mode in scenario.modes if can_ask(client, scenario) else ():
+                for mode in scenario.modes:
+                    if not can_ask(client, scenario, mode):
+                        continue
                     before = found.get((ask.after, client, mode)) if isinstance(ask, FollowUp) else None
                     seen = opened.observe(Call(scenario, client, mode), before)
                     found[scenario.id, client, mode] = seen

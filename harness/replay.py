@@ -133,7 +133,7 @@ def seen_by(clients: Sequence[str], told: Iterable[tuple[Scenario, Mode, Exchang
     with replaying(clients) as replayed:
         for scenario, mode, exchange in told:
             for client in clients:
-                if not can_ask(client, scenario):
+                if not can_ask(client, scenario, mode):
                     continue
                 seen = replayed(scenario, client, mode, Answer.of(exchange))
                 if seen.exchange.ended is not Ending.UNSENT:

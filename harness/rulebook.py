@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import content, proof, report, run
+from harness.clients import DEFAULT_CLIENTS, lacks_of_clients, protocol
 from harness.deviations import DAMAGES, Deviation, Ledger, ledger
 from harness.dialect import Difference, dialects, differences_of
 from harness.endpoint.faults import faults
@@ -40,10 +41,10 @@ def pages() -> Mapping[str, str]:
 
 
 def published_schemas() -> Mapping[str, dict[str, Any]]:
-    """The JSON Schema of each JSON file that a run may hold, by the file's name."""
+    """The JSON Schema of each JSON that a run may hold, or that programs exchange, by the file's name."""
     formats = {chosen.FILENAME: chosen for chosen in report.formats().values()}
     made = {name: chosen.json_schema() for name, chosen in formats.items() if hasattr(chosen, "json_schema")}
-    own = {"run.json": run, "load.json": load_run, "proof.json": proof}
+    own = {"run.json": run, "load.json": load_run, "proof.json": proof, "command-client.json": protocol}
     return {name: module.json_schema() for name, module in own.items()} | {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -113,18 +114,38 @@ def _scenarios_page(scenarios: Sequence[Scenario]) -> Iterator[str]:
         "([verdicts](verdicts.md#discovery))."
     )
     yield _table(
-        ("scenario", "what is asked", "how", "clients", "modes", "expects", "needs"),
+        ("scenario", "what is asked", "how", "clients", "cost", "modes", "expects", "needs"),
         [
             (
                 f"**{scenario.id}**" if scenario.is_quick_start else scenario.id,
                 _text(scenario.sentence),
                 _asked(scenario),
-                ", ".join(sorted(scenario.clients)) or "all",
+                ", ".join(sorted(scenario.asked_by)) or "all",
+                scenario.cost,
                 ", ".join(scenario.modes),
                 " or ".join(f"HTTP {status}" for status in scenario.refused_with) or "an answer",
                 ", ".join(sorted(scenario.needs)),
             )
             for scenario in scenarios
+        ],
+    )
+    yield "## What a scenario costs"
+    yield (
+        "A `core` scenario is asked by every client. A `wide` one is asked by raw alone, or by the clients "
+        "that are named, in the profile `standard`, as requests cost money; in the profile `full`, by every "
+        "client that can express it. A `wire` one is a matter of bytes that raw alone sends."
+    )
+    yield "## What clients can't express"
+    yield (
+        "In the profile `full`, a client is asked whatever it can express. Programs of your own say that "
+        "themselves ([clients of your own](command-clients.md))."
+    )
+    yield _table(
+        ("client", "what, and why", "scenarios"),
+        [
+            (client, _text(reason), ", ".join(names))
+            for client in DEFAULT_CLIENTS
+            for reason, names in _lacking(client, scenarios).items()
         ],
     )
     yield "## Capabilities"
@@ -141,6 +162,16 @@ def _scenarios_page(scenarios: Sequence[Scenario]) -> Iterator[str]:
             for name, sentence in CAPABILITIES.items()
         ],
     )
+
+
+def _lacking(client: str, scenarios: Iterable[Scenario]) -> Mapping[str, Sequence[str]]:
+    """Why a client is never asked scenarios, each reason with their ids."""
+    lacks, found = lacks_of_clients()[client], dict[str, list[str]]()
+    for scenario in (one for one in scenarios if client not in one.asked_by):
+        for reason in dict.fromkeys(lacks(scenario.ask, mode) for mode in scenario.modes):
+            if reason:
+                found.setdefault(reason, []).append(scenario.id)
+    return found
 
 
 def _asked(scenario: Scenario) -> str:

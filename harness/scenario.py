@@ -119,6 +119,40 @@ AnyAsk: TypeAlias = Ask | FollowUp | Http
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """What a client can express: the operations that it knows, each with its parameters; None: any.
+
+    `stream` is the parameter of a client that can ask for a stream.
+    """
+
+    parameters: Mapping[Operation, frozenset[str] | None]
+
+    def lacks(self, ask: AnyAsk, mode: Mode) -> str:
+        """What of a request it can't express, in words; empty where it can.
+
+        What a follow-up will ask for is known when it is made, but for its operation.
+        """
+        if isinstance(ask, Http):
+            return "raw requests"
+        if ask.operation not in self.parameters:
+            return ask.operation
+        if isinstance(ask, Ask) and ask.helper:
+            return f"the helper {ask.helper}"
+        known = self.parameters[ask.operation]
+        asked = {
+            *(ask.params_for(mode) if isinstance(ask, Ask) else ()),
+            *(["stream"] * (mode is Mode.STREAM)),
+        }
+        # The model is none of the parameters: it goes with every question.
+        missing = asked - known - {"model"} if known is not None else ()
+        return ", ".join(f"{ask.operation}.{name}" for name in sorted(missing))
+
+
+ANYTHING = Expression(dict.fromkeys(PATHS))
+"""Every operation, with any parameter."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mistake:
     """What is wrong with a bad request, and what of its refusal can be judged.
 
@@ -134,6 +168,13 @@ class Mistake:
     code: str = ""
 
 
+Lacks: TypeAlias = Callable[[AnyAsk, Mode], str]
+"""What of a request a client can't express in a mode, and why, in words; empty where it can express it."""
+
+Cost: TypeAlias = Literal["core", "wide", "wire"]
+"""How many clients ask: each that can, in every profile but `smoke`; raw alone, and each that can in the
+profile `full`; or raw alone in any, as it is a matter of bytes that no other client sends."""
+
 _BY_A_MODEL: tuple[Operation, ...] = ("chat", "completions", "responses")
 
 
@@ -143,7 +184,9 @@ class Scenario:
 
     `refused_with` holds the HTTP statuses with which OpenAI refuses such a request; empty where it answers.
     `mistake` says what is wrong with a request that is refused.
-    `needs` names the capabilities that a target must claim. `clients` is empty when every client can ask it.
+    `needs` names the capabilities that a target must claim. `cost` says how many clients ask it; `clients`
+    names those that ask it in the profile `standard` where that is not what `cost` says, such as the one that
+    has a helper.
     `is_quick_start` marks the calls of the founding promise, without which nothing is judged. `is_first`
     marks the first question of a run, by whose answer the others are fitted. `is_cut` says that its cap is
     there to cut the answer, and is never raised. `is_recorded` marks a call of a user's own traffic: nothing
@@ -158,6 +201,7 @@ class Scenario:
     mistake: Mistake = Mistake()
     needs: frozenset[str] = frozenset()
     modes: tuple[Mode, ...] = BOTH_MODES
+    cost: Cost = "core"
     clients: frozenset[str] = frozenset()
     is_quick_start: bool = False
     is_first: bool = False
@@ -169,6 +213,11 @@ class Scenario:
     def name(self) -> str:
         """What observations and verdicts call it: the id, with the number of the try from the second on."""
         return f"{self.id}#{self.repetition + 1}" if self.repetition else self.id
+
+    @property
+    def asked_by(self) -> frozenset[str]:
+        """The clients that ask it in the profile `standard`; empty for every client."""
+        return self.clients or (frozenset() if self.cost == "core" else frozenset({"raw"}))
 
     @property
     def operation(self) -> Operation:

@@ -208,12 +208,21 @@ def load(path: Path | None) -> Mapping[str, Target]:
 
     Raises ConfigError at the first mistake.
     """
+    root = root_table(path)
+    if root is None:
+        return {}
+    targets = root.table("targets")
+    return {name: _file_target(name, targets.table(name)) for name in targets.values}
+
+
+def root_table(path: Path | None) -> Table | None:
+    """The whole file; None where none is named and there is no likewise.toml. Raises ConfigError."""
     file = path or Path(FILE_NAME)
     try:
         data = file.read_bytes()
     except FileNotFoundError:
         if path is None:
-            return {}
+            return None
         raise ConfigError(
             f"{file}: there is no such file.", "Check the path, or write a first one with `likewise init`."
         ) from None
@@ -222,9 +231,8 @@ def load(path: Path | None) -> Mapping[str, Target]:
             f"{file}: the file cannot be read: {error.strerror}.", "Give a file that you may read."
         ) from None
     root = parsed_table(str(file), data)
-    root.refuse_other_keys_than(["targets"])
-    targets = root.table("targets")
-    return {name: _file_target(name, targets.table(name)) for name in targets.values}
+    root.refuse_other_keys_than(["targets", "clients"])
+    return root
 
 
 @cache

@@ -155,6 +155,16 @@ class Table:
                 raise self.mistake((key, index), "each name once")
         return frozenset(value)
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """An array of texts, of which there is at least one."""
+        value = self.values.get(key)
+        if not isinstance(value, list) or not value:
+            raise self.mistake((key,), 'an array of texts, such as ["node", "client.mjs"]')
+        for index, word in enumerate(value):
+            if not isinstance(word, str) or not word:
+                raise self.mistake((key, index), "a text that is not empty")
+        return tuple(value)
+
     def _chosen(self, keys: Keys, value: object, choices: Collection[_Choice]) -> _Choice:
         for choice in choices:
             if choice == value:

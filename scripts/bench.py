@@ -17,6 +17,7 @@ import os
 import platform
 import resource
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench_peers.peer import (
     Asked,
@@ -74,6 +76,7 @@ IN_FLIGHT = 0.99
 COST_OF_BARE = 1.3
 FREEZE_OFF_BY = 0.03
 MEMORY_OF_A_MILLION_MB = 50
+COST_OF_PROXY_MS = 0.3
 MISSED = "**missed**"
 
 
@@ -131,7 +134,7 @@ def made(load: Load, base_url: str, folder: Path) -> dict[str, Any]:
 def child(told: Mapping[str, Any]) -> None:
     """Make load in this process, and print what it cost."""
     load = Load(**{key: told[key] for key in Load.__dataclass_fields__})
-    make = bare if load.reader.startswith("bare") else by_harness
+    make = {"bare": bare, "first": first_bytes}.get(load.reader.partition("-")[0], by_harness)
     print(json.dumps(make(load, told["base_url"], Path(told["folder"]))))  # noqa: T201  # the parent reads it
 
 
@@ -241,6 +244,51 @@ def bare(load: Load, base_url: str, _: Path) -> dict[str, Any]:
         "requests": requests,
         "failed": 0,
     }
+
+
+def first_bytes(load: Load, base_urls: str, _: Path) -> dict[str, Any]:
+    """When the first byte came, in turn: straight, recorded in this process, and through the proxy."""
+    import httpx
+
+    from harness.wire.limits import Limits
+    from harness.wire.recording import RecordingTransport, client_options, recording
+
+    direct, proxied = base_urls.split()
+    body = b'{"model":"standin-fast","messages":[{"role":"user","content":"Who are you?"}],"stream":true}'
+    times: dict[str, list[float]] = {"direct": [], "recorded": [], "proxied": []}
+
+    def by_socket(base_url: str) -> Callable[[], int]:
+        where = urlsplit(base_url)
+        connection = socket.create_connection((where.hostname, where.port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = b"POST %b/chat/completions HTTP/1.1\r\nHost: bench\r\n" % where.path.encode()
+        request = line + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+        def ask() -> int:
+            connection.sendall(request)
+            data = connection.recv(65536)
+            came_ns = time.perf_counter_ns()
+            while not data.endswith(b"0\r\n\r\n"):
+                data = connection.recv(65536)
+            return came_ns
+
+        return ask
+
+    def by_httpx() -> int:
+        with http.stream("POST", f"{direct}/chat/completions", content=body) as response:
+            came_ns = time.perf_counter_ns()
+            response.read()
+        return came_ns
+
+    until = time.monotonic() + load.seconds
+    options = client_options(httpx, RecordingTransport, direct, Limits())
+    with httpx.Client(**options) as http, recording(None):
+        asks = {"direct": by_socket(direct), "recorded": by_httpx, "proxied": by_socket(proxied)}
+        while time.monotonic() < until:
+            for name, ask in asks.items():
+                began_ns = time.perf_counter_ns()
+                times[name].append((ask() - began_ns) / 1e6)
+    return times
 
 
 def _event_times(kept: Sequence[tuple[int, bytes]]) -> list[int]:
@@ -438,6 +486,39 @@ def memory() -> Iterator[str]:
     yield f"| memory grown, MB | {grown_mb:.1f} | none | – |"
     kept = verdict(is_kept=a_million_mb < MEMORY_OF_A_MILLION_MB)
     yield f"| the same for a million | {a_million_mb:.0f} | {MEMORY_OF_A_MILLION_MB} | {kept} |"
+
+
+def proxy() -> Iterator[str]:
+    """What the recording proxy costs at the first byte, beside the transport that records in the process."""
+    from harness.wire.limits import Limits
+    from harness.wire.proxy import recording_proxy
+    from harness.wire.recording import recording
+    from harness.wire.way import Way
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            endpoint(folder, "tokens=8,one-write") as (base_url, _),
+            recording_proxy(base_url, Limits(), Way()) as opened,
+            recording(None),
+            opened.asking() as its_url,
+        ):
+            times = made(Load("first-byte", "users:1"), f"{base_url} {its_url}", folder)
+    p50 = {what: quantile(of_it, 0.5) for what, of_it in times.items()}
+    asked = f"{len(times['proxied']):,}"
+    yield "| what | requests | first byte, p50, ms | p95, ms | limit, p50, ms | verdict |"
+    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    for what, words in (
+        ("direct", "a bare socket"),
+        ("recorded", "recorded in the process, as raw is"),
+        ("proxied", "a bare socket through the proxy"),
+    ):
+        yield f"| {words} | {asked} | {p50[what]:.2f} | {quantile(times[what], 0.95):.2f} | none | – |"
+    over_direct_ms, cost_ms = (p50["proxied"] - p50[than] for than in ("direct", "recorded"))
+    kept = verdict(is_kept=cost_ms < COST_OF_PROXY_MS)
+    yield f"| the proxy over the bare socket | {asked} | {over_direct_ms:.2f} | – | none | – |"
+    held_to = f"{COST_OF_PROXY_MS} | {kept}"
+    yield f"| the proxy over recording in the process | {asked} | {cost_ms:.2f} | – | {held_to} |"
 
 
 def peers() -> Iterator[str]:
@@ -645,6 +726,15 @@ counted from when each request was due.""",
     ),
     "rate": ("A thousand requests a second", rate),
     "memory": ("Memory", memory),
+    "proxy": (
+        """The recording proxy of `check`
+
+[Programs that are clients](command-clients.md) ask through a proxy that records. One request at a time, to
+instant answers, by three ways in turn. Most of what it costs is recording, which the clients in the process
+pay as well; the limit is on what it adds to that. The times that a run records are taken within the proxy,
+and hold none of this.""",
+        proxy,
+    ),
     "peers": (
         """Other load tools
 

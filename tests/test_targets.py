@@ -186,7 +186,8 @@ NOT_EMPTY = "expected a text that is not empty"
 MISTAKES = {
     "unknown-top-level-key": (
         "[target.x]",
-        'likewise.toml:1: target: expected one of the keys targets, found "target". Did you mean "targets"?',
+        'likewise.toml:1: target: expected one of the keys targets, clients, found "target". '
+        'Did you mean "targets"?',
     ),
     "targets-is-no-table": (
         "targets = 3",

@@ -1,7 +1,7 @@
 """The clients that people use, each recorded at its transport: raw HTTP, the OpenAI SDK, langchain_openai.
 
-A client is a module here with a mapping `CLIENTS` of names to functions that open one; adding a client is
-adding a module. SDKs are imported when a client is opened, not before.
+A client is a module here with a mapping `CLIENTS` of names to functions that open one, and with `LACKS`,
+which says what it can't express; adding a client is adding a module. SDKs are imported when they are needed.
 """
 
 import importlib
@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from types import ModuleType
 from typing import Protocol
 
 from harness.clients.reply import Reply
-from harness.scenario import AnyAsk, Ask, Mode, ModelUse
+from harness.scenario import AnyAsk, Ask, Lacks, Mode, ModelUse
 from harness.wire.exchange import Json
 from harness.wire.limits import Limits
 from harness.wire.redaction import Secrets, secrets_of
@@ -107,13 +108,27 @@ class Client(Protocol):
 OpenClient = Callable[[Connection], AbstractContextManager[Client]]
 
 
-@cache
-def clients() -> Mapping[str, OpenClient]:
-    """Every client by name."""
+def _modules() -> Iterator[ModuleType]:
     modules = (
         importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
     )
-    return {name: client for module in modules for name, client in getattr(module, "CLIENTS", {}).items()}
+    return (module for module in modules if hasattr(module, "CLIENTS"))
+
+
+@cache
+def clients() -> Mapping[str, OpenClient]:
+    """Every client by name."""
+    return {name: client for module in _modules() for name, client in module.CLIENTS.items()}
+
+
+@cache
+def lacks_of_clients() -> Mapping[str, Lacks]:
+    """What each client of this project can't express, by its name; `LACKS` of its module says it."""
+    return {name: getattr(module, "LACKS", _nothing) for module in _modules() for name in module.CLIENTS}
+
+
+def _nothing(_: AnyAsk, __: Mode) -> str:
+    return ""
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """langchain_openai: `invoke` and `stream`, `ainvoke` and `astream`, and what stands over them."""
 
 import functools
+import inspect
 import json
 import operator
 import warnings
@@ -22,7 +23,7 @@ from harness.clients.reply import (
     reply_of,
 )
 from harness.clients.sdk import http_options, sdk_options
-from harness.scenario import AnyAsk, Ask, Mode, ModelUse
+from harness.scenario import AnyAsk, Ask, FollowUp, Http, Mode, ModelUse, Operation
 from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
 
 if TYPE_CHECKING:
@@ -297,4 +298,73 @@ def _open_async(connection: Connection) -> Iterator[_AsyncLangChainClient]:
             yield _AsyncLangChainClient(models, portal, _version())
 
 
+_ROLES = frozenset({"user", "assistant", "system", "developer", "tool", "function"})
+
+
+def _lacks(ask: AnyAsk, mode: Mode) -> str:
+    if isinstance(ask, Http):
+        return "a raw request: it sends what its models send"
+    if ask.operation == "models":
+        return "models: it has no call for their list"
+    if isinstance(ask, FollowUp):
+        is_chat = ask.operation == "chat"
+        return "" if is_chat else f"a next turn of {ask.operation}: its messages are no output items"
+    if ask.helper:
+        return f"the helper {ask.helper}: it is another client's"
+    params = ask.params_for(mode)
+    return _lacks_of_input(ask.operation, params) or _lacks_of_parameters(ask.operation, params)
+
+
+def _lacks_of_input(operation: Operation, params: Mapping[str, Any]) -> str:
+    match operation, params.get(_INPUTS[operation]):
+        case "embeddings", given:
+            are_texts = isinstance(given, list) and all(isinstance(text, str) for text in given)
+            return "" if given and are_texts else "an input that is no list of texts: it takes no other"
+        case "completions" | "responses", str():
+            return ""
+        case "completions", _:
+            return "a prompt that is no text: it takes a list for messages"
+        case _, given:
+            is_right = isinstance(given, list) and all(map(_is_message, given))
+            return "" if is_right else "messages that are none: it makes objects of its own of them"
+
+
+_INPUTS: Mapping[Operation, str] = {
+    "chat": "messages",
+    "completions": "prompt",
+    "embeddings": "input",
+    "responses": "input",
+}
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and value.get("role") in _ROLES and "content" in value
+
+
+def _lacks_of_parameters(operation: Operation, params: Mapping[str, Any]) -> str:
+    if operation == "embeddings":
+        more = sorted(params.keys() - {"input"})
+        return f"embeddings with {more[0]}: its method takes texts alone" if more else ""
+    if params.get("n") not in {None, 1}:
+        return "n: a reply of its models has one choice, and its streams mix all into that one"
+    unknown = sorted(params.keys() - _parameters_of_the_sdk(operation))
+    return f"{unknown[0]}: it calls a method of the SDK that knows no such parameter" if unknown else ""
+
+
+@cache
+def _parameters_of_the_sdk(operation: Operation) -> frozenset[str]:
+    """What the methods know that LangChain calls."""
+    from openai.resources import Completions
+    from openai.resources.chat import Completions as ChatCompletions
+    from openai.resources.responses import Responses
+
+    methods: Mapping[Operation, Any] = {
+        "chat": ChatCompletions.create,
+        "completions": Completions.create,
+        "responses": Responses.create,
+    }
+    return frozenset(inspect.signature(methods[operation]).parameters)
+
+
+LACKS = _lacks
 CLIENTS = {"langchain": _open, "langchain-async": _open_async}

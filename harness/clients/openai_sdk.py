@@ -19,7 +19,7 @@ from harness.clients.reply import (
     usage_of,
 )
 from harness.clients.sdk import http_options, sdk_options
-from harness.scenario import AnyAsk, Ask, Mode, Operation
+from harness.scenario import AnyAsk, Ask, Http, Mode, Operation
 from harness.wire.recording import AsyncRecordingTransport, RecordingTransport, client_options
 
 if TYPE_CHECKING:
@@ -313,4 +313,19 @@ def _open_async(connection: Connection) -> Iterator[_AsyncOpenAiClient]:
             yield _AsyncOpenAiClient(connection, sdk, portal, f"openai {openai.__version__}")
 
 
+_REQUIRED: Mapping[Operation, str] = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
+
+
+def _lacks(ask: AnyAsk, mode: Mode) -> str:
+    if isinstance(ask, Http):
+        return "a raw request: it sends what its methods send"
+    if isinstance(ask, Ask) and ask.helper:
+        return f"the helper {ask.helper}: it is another client's"
+    required = _REQUIRED.get(ask.operation)
+    if isinstance(ask, Ask) and required is not None and required not in ask.params_for(mode):
+        return f"{ask.operation} without {required}: its method requires it"
+    return ""
+
+
+LACKS = _lacks
 CLIENTS = {"openai": _open, "openai-async": _open_async}

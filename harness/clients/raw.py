@@ -333,4 +333,9 @@ def _open_async(connection: Connection) -> Iterator[_AsyncRawClient]:
             yield _AsyncRawClient(connection, http, portal, f"httpx {httpx.__version__}")
 
 
+def _lacks(ask: AnyAsk, _: Mode) -> str:
+    return f"the helper {ask.helper}: it has none" if isinstance(ask, Ask) and ask.helper else ""
+
+
+LACKS = _lacks
 CLIENTS = {"raw": _open, "raw-async": _open_async}

@@ -68,8 +68,9 @@ class Reply:
 
     After an exception in mid-stream, `choices` holds what had come until then. `pieces` counts the chunks
     that a streaming user saw. `data` is what an operation gives that is no choice: embedding vectors, model
-    ids, a parsed object. `printed` is what the founding page's print lines show; `notes` tells where
-    today's library refuses a line of that page.
+    ids, a parsed object. `printed` is what the founding page's print lines show, None where a client has no
+    such lines; `notes` tells where today's library refuses a line of that page. `broken` says what a client
+    did instead of giving a reply, such as to die; empty where it gave one.
     """
 
     choices: tuple[ReplyChoice, ...] = ()
@@ -79,8 +80,9 @@ class Reply:
     raised: Raised | None = None
     pieces: int = 0
     data: Any = None
-    printed: tuple[str, ...] = ()
+    printed: tuple[str, ...] | None = ()
     notes: tuple[str, ...] = ()
+    broken: str = ""
 
     @property
     def text(self) -> str | None:
@@ -254,7 +256,8 @@ def kept(reply: Reply, secrets: Secrets | None) -> Reply:
     if secrets is None or not secrets.may_be_in(_dumped(reply)):
         return reply
     dumped = json.dumps(asdict(replace(reply, printed=())), default=str)
-    redacted, printed = secrets.body(dumped), _redacted_lines(reply.printed, secrets)
+    redacted = secrets.body(dumped)
+    printed = None if reply.printed is None else _redacted_lines(reply.printed, secrets)
     if redacted == dumped:
         return replace(reply, printed=printed)
     return replace(from_json(json.loads(redacted)), printed=printed)
@@ -287,7 +290,7 @@ def from_json(value: Mapping[str, Any]) -> Reply:
             "choices": tuple(ReplyChoice(**choice) for choice in choices),
             "usage": None if value["usage"] is None else Usage(**value["usage"]),
             "raised": None if value["raised"] is None else Raised(**value["raised"]),
-            "printed": tuple(value["printed"]),
+            "printed": None if value["printed"] is None else tuple(value["printed"]),
             "notes": tuple(value["notes"]),
         }
     )

@@ -75,7 +75,7 @@ class Observation:
     @property
     def came_to_nothing(self) -> str:
         """Why the answer says nothing of what was asked, such as a rate limit; empty where it does."""
-        return failure_of(self.exchange)
+        return "the client failed" if self.reply.broken else failure_of(self.exchange)
 
     @property
     def is_unsupported(self) -> bool:

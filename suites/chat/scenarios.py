@@ -23,7 +23,7 @@ uncapped = Scenario(
     sentence="The founding page's own call, streamed, without any parameter.",
     ask=chat({"messages": _FOUNDING}),
     modes=(Mode.STREAM,),
-    clients=frozenset({"raw"}),
+    cost="wide",
 )
 
 with_usage = Scenario(

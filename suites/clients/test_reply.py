@@ -213,6 +213,8 @@ def the_founding_program_prints_the_answer(answer: Answer) -> Violations:
     reply = answer.observation.reply
     if reply.raised or not isinstance(reply.text, str) or not reply.text:
         return
+    if reply.printed is None:
+        raise NotJudgedError(f"{answer.observation.client} is no program of the founding page")
     printed = "".join(_strings(json.loads(line)) for line in reply.printed)
     wanted = reply.text if answer.observation.mode is Mode.PLAIN else ""
     if not reply.printed or wanted not in printed:
@@ -241,5 +243,5 @@ def a_refusal_raises_by_its_status(refusal: Refusal) -> Violations:
         yield Violation(received="no exception", expected=f"an exception for HTTP {status}")
     elif raised.status != status:
         yield Violation(received=f"{raised.type} with status {raised.status}", expected=f"status {status}")
-    elif seen.client.startswith("openai") and _EXCEPTIONS.get(status, "") not in raised.type:
+    elif seen.client.removesuffix("-async") == "openai" and _EXCEPTIONS.get(status, "") not in raised.type:
         yield Violation(received=raised.type, expected=f"openai.{_EXCEPTIONS[status]}Error")

@@ -1,19 +1,19 @@
 """What is asked of legacy completions."""
 
-from harness.scenario import BOTH_MODES, PLAIN_ONLY, Ask, Mode, Scenario
+from harness.scenario import BOTH_MODES, PLAIN_ONLY, Ask, Cost, Mode, Scenario
 from harness.wire.exchange import Json
 
 _COUNT = "Count from 1 to 100, separated by spaces, in digits, nothing else."
 _ALPHABET = "The alphabet in lower case, with spaces between the letters: a b"
 _SENTENCE = "The cat sat on the"
-_RAW = frozenset({"raw"})
 
 
 def _completion(
     scenario_id: str,
     sentence: str,
     *needs: str,
-    clients: frozenset[str] = _RAW,
+    clients: frozenset[str] = frozenset(),
+    cost: Cost = "wide",
     modes: tuple[Mode, ...] = BOTH_MODES,
     **params: Json,
 ) -> Scenario:
@@ -26,11 +26,12 @@ def _completion(
         needs=frozenset({"completions", *needs}),
         modes=modes,
         clients=clients,
+        cost=cost,
     )
 
 
 completion = _completion(
-    "completion", "A long answer, cut short by max_tokens.", clients=frozenset(), prompt=_COUNT, max_tokens=12
+    "completion", "A long answer, cut short by max_tokens.", cost="core", prompt=_COUNT, max_tokens=12
 )
 
 with_usage = _completion(

@@ -1,14 +1,19 @@
 """What is asked of embeddings."""
 
-from harness.scenario import PLAIN_ONLY, Ask, Scenario
+from harness.scenario import PLAIN_ONLY, Ask, Cost, Scenario
 from harness.wire.exchange import Json
 
 _TEXT = "hello world"
-_RAW = frozenset({"raw"})
 
 
 def _embeddings(
-    scenario_id: str, sentence: str, value: Json, *needs: str, clients: frozenset[str] = _RAW, **params: Json
+    scenario_id: str,
+    sentence: str,
+    value: Json,
+    *needs: str,
+    clients: frozenset[str] = frozenset(),
+    cost: Cost = "wide",
+    **params: Json,
 ) -> Scenario:
     return Scenario(
         id=scenario_id,
@@ -17,6 +22,7 @@ def _embeddings(
         needs=frozenset({"embeddings", *needs}),
         modes=PLAIN_ONLY,
         clients=clients,
+        cost=cost,
     )
 
 
@@ -31,7 +37,7 @@ batch = _embeddings(
     "embedding-batch",
     "Texts of many scripts, one of them twice.",
     ["The harbour is full of boats.", _TEXT, "你好入 🙂 e\u0301 \u2028 end", "The harbour is full of boats."],
-    clients=frozenset({"raw", "openai", "langchain"}),
+    cost="core",
 )
 
 as_floats = _embeddings("embedding-float", "One text, as numbers.", _TEXT, encoding_format="float")

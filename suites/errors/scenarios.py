@@ -12,7 +12,6 @@ from harness.scenario import PLAIN_ONLY, AnyAsk, Ask, Http, Mistake, Scenario, c
 from harness.wire.exchange import Json
 
 _QUESTION = [{"role": "user", "content": "Reply with only the word: pong"}]
-_RAW = frozenset({"raw"})
 _PATH = "/chat/completions"
 _WEATHER = {
     "type": "function",
@@ -42,7 +41,7 @@ def _bad(
         mistake=mistake or Mistake(),
         needs=frozenset(needs),
         modes=PLAIN_ONLY,
-        clients=_RAW,
+        cost="wire" if isinstance(ask, Http) else "wide",
     )
 
 
@@ -96,7 +95,7 @@ unknown_model = Scenario(
     ask=chat({"model": "likewise-no-such-model", "messages": _QUESTION, "max_tokens": 16}),
     refused_with=(404, 400),
     mistake=Mistake(named=("model",), code="model_not_found"),
-    clients=_RAW,
+    cost="wide",
 )
 
 broken_json = _bad(

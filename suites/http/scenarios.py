@@ -11,12 +11,11 @@ _QUESTION = json.dumps(
         "max_tokens": 8,
     }
 ).encode()
-_RAW = frozenset({"raw"})
 
 own_request_id = Scenario(
     id="own-request-id",
     sentence="A request with an id of the client's own in X-Client-Request-Id.",
     ask=Http("POST", "/chat/completions", _QUESTION, headers=(("x-client-request-id", "likewise-kelp-41"),)),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wire",
 )

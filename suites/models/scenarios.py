@@ -17,5 +17,5 @@ model_retrieved = Scenario(
     ask=Http("GET", "/models/{model}"),
     needs=frozenset({"models"}),
     modes=PLAIN_ONLY,
-    clients=frozenset({"raw"}),
+    cost="wire",
 )

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from harness.scenario import PLAIN_ONLY, Mode, Scenario, chat
 from harness.wire.exchange import Json
 
-_RAW = frozenset({"raw"})
 _USAGE: Mapping[str, Json] = {"stream_options": {"include_usage": True}}
 _RED_SQUARE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mN4JiJCEmIY1TCqYfhqAABd"
@@ -60,7 +59,7 @@ logprobs_alone = Scenario(
     sentence="The log probability of each token, without alternatives.",
     ask=chat({"messages": [_COUNT], "max_tokens": 6, "logprobs": True}),
     needs=frozenset({"logprobs"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 top_logprobs = Scenario(
@@ -75,7 +74,7 @@ top_logprobs = Scenario(
         }
     ),
     needs=frozenset({"logprobs"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 two_choices = Scenario(
@@ -98,7 +97,7 @@ stop_list = Scenario(
     sentence="A count that the second of two stop sequences ends.",
     ask=chat({"messages": [_COUNT], "max_tokens": 24, "stop": ["zq-kelp", " 9"]}),
     needs=frozenset({"stop"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 stop_letter = Scenario(
@@ -106,7 +105,7 @@ stop_letter = Scenario(
     sentence="The alphabet, ended by a letter that almost every other text has as well.",
     ask=chat({"messages": [_ALPHABET], "max_tokens": 24, "stop": ["e", "E"]}, _USAGE),
     needs=frozenset({"stop"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 cap_one = Scenario(
@@ -114,7 +113,7 @@ cap_one = Scenario(
     sentence="A long answer, of which max_tokens allows one token.",
     ask=chat({"messages": [_LONG_COUNT], "max_tokens": 1}, _USAGE),
     needs=frozenset({"max-tokens"}),
-    clients=_RAW,
+    cost="wide",
     is_cut=True,
 )
 
@@ -123,7 +122,7 @@ cap_one_completion = Scenario(
     sentence="A long answer, of which max_completion_tokens allows one token.",
     ask=chat({"messages": [_LONG_COUNT], "max_completion_tokens": 1}, _USAGE),
     needs=frozenset({"max-completion-tokens"}),
-    clients=_RAW,
+    cost="wide",
     is_cut=True,
 )
 
@@ -132,6 +131,7 @@ capped_completion = Scenario(
     sentence="A long answer, cut short by max_completion_tokens.",
     ask=chat({"messages": [_LONG_COUNT], "max_completion_tokens": 12}, _USAGE),
     needs=frozenset({"max-completion-tokens"}),
+    cost="wide",
     clients=frozenset({"raw", "langchain"}),
     is_cut=True,
 )
@@ -141,7 +141,7 @@ seeded = Scenario(
     sentence="A question with many right answers, at temperature 0 and with a seed.",
     ask=chat({"messages": [_user("Name one bird.")], "max_tokens": 8, "seed": 4711, "temperature": 0}),
     needs=frozenset({"seed"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 spelled_out = Scenario(
@@ -159,7 +159,7 @@ spelled_out = Scenario(
         }
     ),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 nulls = Scenario(
@@ -167,7 +167,7 @@ nulls = Scenario(
     sentence="Every optional parameter that may be null, as null, among them stream.",
     ask=chat({"messages": [_PONG], "max_tokens": 8, **dict.fromkeys(_NULLABLE)}),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 no_obfuscation = Scenario(
@@ -179,7 +179,7 @@ no_obfuscation = Scenario(
     ),
     needs=frozenset({"stream-usage"}),
     modes=(Mode.STREAM,),
-    clients=_RAW,
+    cost="wide",
 )
 
 control_characters = Scenario(
@@ -194,7 +194,7 @@ control_characters = Scenario(
             "max_tokens": 16,
         }
     ),
-    clients=_RAW,
+    cost="wide",
 )
 
 reasoning = Scenario(
@@ -209,7 +209,7 @@ reasoning = Scenario(
         _USAGE,
     ),
     needs=frozenset({"reasoning"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 
@@ -221,7 +221,7 @@ def _messages(scenario_id: str, sentence: str, messages: list[Json], *needs: str
         ask=chat({"messages": messages, "max_tokens": 8, **more}),
         needs=frozenset(needs),
         modes=PLAIN_ONLY,
-        clients=_RAW,
+        cost="wide",
     )
 
 

@@ -5,7 +5,6 @@ from harness.evidence.responses import ResponseAnswer, ResponseObject
 from harness.scenario import PLAIN_ONLY, Ask, FollowUp, Http, Mode, NoFollowUpError, Scenario
 from harness.wire.exchange import Json
 
-_RAW = frozenset({"raw"})
 _NEEDS = frozenset({"responses"})
 
 _MANY_SCRIPTS = "你好入 🙂👩‍👩‍👧 e\u0301 ñ \u2028 \u0085 “quoted” end"
@@ -81,7 +80,7 @@ response_items = Scenario(
     ),
     needs=_NEEDS,
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_assistant_parts = Scenario(
@@ -104,7 +103,7 @@ response_assistant_parts = Scenario(
     ),
     needs=_NEEDS,
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_capped = Scenario(
@@ -118,7 +117,7 @@ response_capped = Scenario(
         },
     ),
     needs=_NEEDS,
-    clients=_RAW,
+    cost="wide",
     is_cut=True,
 )
 
@@ -143,7 +142,7 @@ response_tool_named = Scenario(
     ),
     needs=_NEEDS | {"tools", "tool-choice-named"},
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_tool_none = Scenario(
@@ -160,7 +159,7 @@ response_tool_none = Scenario(
     ),
     needs=_NEEDS | {"tools"},
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_format = Scenario(
@@ -176,7 +175,7 @@ response_format = Scenario(
     ),
     needs=_NEEDS | {"json-schema"},
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 
@@ -225,7 +224,7 @@ response_replay = Scenario(
     sentence="The answer's own output items as the next turn's input.",
     ask=FollowUp("responses", "response", _replay),
     needs=_NEEDS,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_tool_result = Scenario(
@@ -233,7 +232,7 @@ response_tool_result = Scenario(
     sentence="The answer's own function call with its output as the next turn's input.",
     ask=FollowUp("responses", "response-tool", _tool_result, tokens=48),
     needs=_NEEDS | {"tools"},
-    clients=_RAW,
+    cost="wide",
 )
 
 response_story = Scenario(
@@ -245,7 +244,7 @@ response_story = Scenario(
     ),
     needs=_NEEDS,
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_next_turn = Scenario(
@@ -254,7 +253,7 @@ response_next_turn = Scenario(
     ask=FollowUp("responses", "response-story", _next_turn),
     needs=_NEEDS | {"stored-responses"},
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 response_kept = Scenario(
@@ -263,7 +262,7 @@ response_kept = Scenario(
     ask=FollowUp("responses", "response-story", _kept, tokens=0),
     needs=_NEEDS | {"stored-responses"},
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wire",
 )
 
 response_no_input = Scenario(
@@ -272,5 +271,5 @@ response_no_input = Scenario(
     ask=Ask("responses", {"input": 42, "max_output_tokens": 32}),
     refused_with=(400, 422),
     needs=_NEEDS,
-    clients=_RAW,
+    cost="wide",
 )

@@ -33,5 +33,5 @@ beside_tool = Scenario(
     ),
     needs=frozenset({"tools"}),
     modes=(Mode.STREAM,),
-    clients=frozenset({"raw"}),
+    cost="wide",
 )

@@ -3,7 +3,6 @@
 from harness.scenario import PLAIN_ONLY, Scenario, chat
 from harness.wire.exchange import Json
 
-_RAW = frozenset({"raw"})
 _LANGCHAIN = frozenset({"langchain"})
 
 
@@ -40,7 +39,7 @@ json_object = Scenario(
         }
     ),
     needs=frozenset({"json-object"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 strict_schema = Scenario(
@@ -91,7 +90,7 @@ typed_schema = Scenario(
     ),
     needs=frozenset({"json-schema"}),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 parse = Scenario(

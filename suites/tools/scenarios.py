@@ -7,7 +7,6 @@ from harness.evidence.chat import Answer, Completion
 from harness.scenario import PLAIN_ONLY, Ask, FollowUp, Mode, NoFollowUpError, Scenario, chat
 from harness.wire.exchange import Json
 
-_RAW = frozenset({"raw"})
 _USAGE: Mapping[str, Json] = {"stream_options": {"include_usage": True}}
 
 
@@ -99,7 +98,7 @@ single_call = Scenario(
         }
     ),
     needs=frozenset({"tools", "parallel-tools"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 empty_call = Scenario(
@@ -113,7 +112,7 @@ empty_call = Scenario(
         }
     ),
     needs=frozenset({"tools"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 named_call = Scenario(
@@ -128,7 +127,7 @@ named_call = Scenario(
         }
     ),
     needs=frozenset({"tools", "tool-choice-named"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 required_call = Scenario(
@@ -143,7 +142,7 @@ required_call = Scenario(
         }
     ),
     needs=frozenset({"tools", "tool-choice-required"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 forbidden_call = Scenario(
@@ -151,7 +150,7 @@ forbidden_call = Scenario(
     sentence="A question that begs for a tool, which the request forbids.",
     ask=chat({"messages": _ONE_CITY, "max_tokens": 24, "tools": [_GET_WEATHER], "tool_choice": "none"}),
     needs=frozenset({"tools"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 strict_call = Scenario(
@@ -166,7 +165,7 @@ strict_call = Scenario(
         }
     ),
     needs=frozenset({"tools", "tool-choice-named", "strict-tools"}),
-    clients=_RAW,
+    cost="wide",
 )
 
 cut_call = Scenario(
@@ -188,7 +187,7 @@ cut_call = Scenario(
         _USAGE,
     ),
     needs=frozenset({"tools", "tool-choice-named"}),
-    clients=_RAW,
+    cost="wide",
     is_cut=True,
 )
 
@@ -229,6 +228,7 @@ result = Scenario(
     ask=FollowUp("chat", "tool-call", _with_results),
     needs=frozenset({"tools"}),
     modes=PLAIN_ONLY,
+    cost="wide",
     clients=frozenset({"raw", "langchain"}),
 )
 
@@ -238,6 +238,7 @@ streamed_result = Scenario(
     ask=FollowUp("chat", "tool-call", _with_results),
     needs=frozenset({"tools"}),
     modes=(Mode.STREAM,),
+    cost="wide",
     clients=frozenset({"raw", "langchain"}),
 )
 
@@ -247,5 +248,5 @@ results = Scenario(
     ask=FollowUp("chat", "tool-call-parallel", _with_results),
     needs=frozenset({"tools", "parallel-tools"}),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )

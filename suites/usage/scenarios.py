@@ -3,7 +3,6 @@
 from harness.scenario import PLAIN_ONLY, Scenario, chat
 
 _PONG = {"role": "user", "content": "Reply with only the word: pong"}
-_RAW = frozenset({"raw"})
 
 longer = Scenario(
     id="usage-longer",
@@ -15,7 +14,7 @@ longer = Scenario(
         }
     ),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 with_a_tool = Scenario(
@@ -43,7 +42,7 @@ with_a_tool = Scenario(
     ),
     needs=frozenset({"tools"}),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 with_two_choices = Scenario(
@@ -52,7 +51,7 @@ with_two_choices = Scenario(
     ask=chat({"messages": [_PONG], "max_tokens": 16, "n": 2}),
     needs=frozenset({"n"}),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
 
 
@@ -74,5 +73,5 @@ conversation = Scenario(
         }
     ),
     modes=PLAIN_ONLY,
-    clients=_RAW,
+    cost="wide",
 )
