@@ -20,6 +20,18 @@ _FERRY: Json = {
     },
     "strict": True,
 }
+_HARBOUR: Json = {
+    "type": "function",
+    "name": "find_harbour",
+    "description": "The harbour of an island.",
+    "parameters": {
+        "type": "object",
+        "properties": {"island": {"type": "string", "description": "The island's name"}},
+        "required": ["island"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
 _FERRY_QUESTION = "When does the next ferry to the island Hiddensee leave? Call next_ferry to find out."
 _LEDGER: Json = {
     "type": "object",
@@ -126,6 +138,22 @@ response_tool = Scenario(
     sentence="A question that a function, described in the flat form, can answer.",
     ask=Ask("responses", {"input": _FERRY_QUESTION, "tools": [_FERRY], "max_output_tokens": 48}),
     needs=_NEEDS | {"tools"},
+)
+
+response_tools = Scenario(
+    id="response-tool-parallel",
+    sentence="A question for two functions at once, with accents and quotes in what they are asked.",
+    ask=Ask(
+        "responses",
+        {
+            "input": 'Call next_ferry for "Île d\'Yeu" & find_harbour for <Ærø>, both at once.',
+            "tools": [_FERRY, _HARBOUR],
+            "parallel_tool_calls": True,
+            "max_output_tokens": 96,
+        },
+    ),
+    needs=_NEEDS | {"tools", "parallel-tools"},
+    cost="wide",
 )
 
 response_tool_named = Scenario(
