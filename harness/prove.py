@@ -10,7 +10,6 @@ import logging
 import multiprocessing
 import os
 import platform
-import random
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -163,9 +162,13 @@ def asked_in(dialect: str, scenario_ids: Iterable[str]) -> list[Scenario]:
 
 def pairs() -> list[tuple["Departure", "Departure"]]:
     """Pairs of faults, the same ones each time."""
-    chance, known = random.Random(_PAIRS), list(faults().values())  # noqa: S311  # a choice, not a secret
-    chosen = (chance.sample(known, 2) for _ in range(_PAIRS))
-    return [(first, second) for first, second in chosen]
+    known = list(faults().values())
+    return list(zip(_sample("first", known, _PAIRS), _sample("second", known, _PAIRS), strict=True))
+
+
+def _sample(seed: str, known: Iterable["Departure"], size: int) -> list["Departure"]:
+    """So many departures, of which a new one takes the place of one at most."""
+    return sorted(known, key=lambda one: hashlib.sha256(f"{seed} {one.id}".encode()).digest())[:size]
 
 
 def _retrials() -> Iterator[Task]:
@@ -178,7 +181,7 @@ def _retrials() -> Iterator[Task]:
             if len(asked_in(dialect, one.shows)) >= len(one.shows)
             and (dialect == "openai" or one.id not in _OF_OPENAI_ALONE)
         ]
-        for fault in random.Random(way).sample(every, _RETRIALS):  # noqa: S311  # a choice, not a secret
+        for fault in _sample(way, every, _RETRIALS):
             yield Task(fault.id, dialect, fault.shows, way=way)
 
 

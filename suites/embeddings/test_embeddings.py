@@ -253,6 +253,7 @@ def the_same_text_has_the_same_vector(embeddings: Embeddings) -> Violations:
     level="must",
     source=f"{_SOURCE}: relatedness of texts is the closeness of their vectors",
     breaks="Every text finds every other: the search is worth nothing.",
+    rests_on=(Ground.SAID,),
 )
 def different_texts_have_different_vectors(embeddings: Embeddings) -> Violations:
     """Different inputs of a request have different vectors."""

@@ -456,6 +456,7 @@ def parallel_tool_calls_has_an_effect(answer: Answer) -> Violations:
     when=_asks("stream_options"),
     effect_of="stream_options",
     shows=("stream-usage",),
+    upholds=Ground.HONOURED,
 )
 def stream_options_have_an_effect(stream: ChunkStream) -> Violations:
     """A stream has usage when asked for it, and no obfuscation when asked for none."""

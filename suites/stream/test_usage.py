@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.evidence import shown
 from harness.evidence.chat import Chunk, ChunkStream
-from harness.rule import Violation, Violations, in_chunk, rule
+from harness.rule import Ground, Violation, Violations, in_chunk, rule
 from harness.scenario import Mode, Scenario
 
 _SOURCE = "OpenAI API reference, chat/create: stream_options.include_usage"
@@ -30,6 +30,7 @@ def _with_usage(stream: ChunkStream) -> Iterator[Chunk]:
     breaks="LangChain's usage_metadata is None, costs are 0, benchmarks have no tokens.",
     when=_asks_for_usage,
     answers=("su-include-usage-ignored", "ds-usage-needs-option", "bm-no-prompt-tokens"),
+    rests_on=(Ground.HONOURED,),
 )
 def usage_comes_when_asked(stream: ChunkStream) -> Violations:
     """A stream that is asked for usage gives it."""

@@ -117,6 +117,7 @@ _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
     answers=("cr-json-schema-ignored", "lc-json-schema-default"),
     when=_wants_strict,
     rests_on=OF_AN_ANSWER,
+    upholds=Ground.SAID,
 )
 def the_document_matches_its_schema(answer: Answer) -> Violations:
     """The answer to a strict schema matches it."""

@@ -15,7 +15,7 @@ def _is_usage(chunk: Any) -> bool:
     "su-include-usage-ignored",
     on=events("chat"),
     shows=_USAGE,
-    caught_by=("stream.usage-given", "params.stream-options-honoured"),
+    caught_by=("params.stream-options-honoured",),
     also=("ds-usage-needs-option", "bm-no-prompt-tokens"),
 )
 def include_usage_ignored(chunks: list[Any]) -> list[Any]:
@@ -154,7 +154,10 @@ def usage_in_choice(chunks: list[Any]) -> None:
     "su-usage-in-choice.own-key",
     on=each("chat"),
     shows=_USAGE,
-    caught_by=("stream.usage-given", "params.stream-options-honoured", "stream.empty-choices"),
+    caught_by=(
+        "params.stream-options-honoured",
+        "stream.empty-choices",
+    ),
 )
 def usage_under_another_key(chunk: Any) -> None:
     """usage stands under a key of the vendor's own."""
