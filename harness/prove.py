@@ -122,12 +122,17 @@ def tasks(patterns: Sequence[str] = ()) -> list[Task]:
     """
     every = list(_every_task())
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(task.id, pattern) for task in every):
+        if not any(_is_named(task, pattern) for task in every):
             raise UsageError(
                 f"There is no fault and no variation named {pattern!r}.",
                 "docs/proof.md lists them; a pattern such as 'st-*' names several.",
             )
-    return [task for task in every if not patterns or any(fnmatch.fnmatchcase(task.id, p) for p in patterns)]
+    return [task for task in every if not patterns or any(_is_named(task, pattern) for pattern in patterns)]
+
+
+def _is_named(task: Task, pattern: str) -> bool:
+    """Whether a pattern names a task; one of single departures names no pair of them."""
+    return (_BESIDE in task.id) == (_BESIDE in pattern) and fnmatch.fnmatchcase(task.id, pattern)
 
 
 def _every_task() -> Iterator[Task]:

@@ -327,7 +327,11 @@ def both_modes_complete_alike(pair: TextPair) -> Violations:
         sorted((repr(choice.index), bool(choice.text)) for choice in answer.choices)
         for answer in (pair.plain, pair.streamed)
     )
-    if len(plain) == len(streamed) and pair.plain.observation.asked.get("max_tokens") == 1:
+    if (
+        plain != streamed
+        and len(plain) == len(streamed)
+        and pair.plain.observation.asked.get("max_tokens") == 1
+    ):
         raise NotJudgedError("one token may be the end, or no whole character")
     if plain != streamed:
         yield Violation(
