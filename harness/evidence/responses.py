@@ -184,6 +184,13 @@ class ResponseAnswer:
         return self.response.get("status") == "incomplete"
 
     @property
+    def is_ended_out_of_sight(self) -> bool:
+        """Whether it failed or was cancelled in the background, in recorded traffic: nothing shows why."""
+        seen = self.observation
+        is_background = seen.scenario.is_recorded and seen.asked.get("background") is True
+        return is_background and self.response.get("status") in ("failed", "cancelled")
+
+    @property
     def items(self) -> tuple[tuple[str, Object], ...]:
         """JSON pointer and object of each output item."""
         return tuple(objects(self.response.get("output"), f"{self.pointer}/output"))
