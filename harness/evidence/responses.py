@@ -184,13 +184,6 @@ class ResponseAnswer:
         return self.response.get("status") == "incomplete"
 
     @property
-    def is_ended_out_of_sight(self) -> bool:
-        """Whether it failed or was cancelled in the background, in recorded traffic: nothing shows why."""
-        seen = self.observation
-        is_background = seen.scenario.is_recorded and seen.asked.get("background") is True
-        return is_background and self.response.get("status") in ("failed", "cancelled")
-
-    @property
     def items(self) -> tuple[tuple[str, Object], ...]:
         """JSON pointer and object of each output item."""
         return tuple(objects(self.response.get("output"), f"{self.pointer}/output"))
@@ -224,6 +217,18 @@ class ResponseAnswer:
         """The token counts; empty where there are none."""
         usage = self.response.get("usage")
         return usage if isinstance(usage, dict) else {}
+
+
+def is_ended_out_of_sight(observation: Observation) -> bool:
+    """Whether a response failed or was cancelled in the background of recorded traffic."""
+    if not (observation.scenario.is_recorded and observation.asked.get("background") is True):
+        return False
+    try:
+        is_stream = observation.mode is Mode.STREAM
+        body = ResponseStream.of(observation).last.part("response") if is_stream else observation.json
+    except NotJudgedError:
+        return False
+    return isinstance(body, dict) and body.get("status") in ("failed", "cancelled")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from harness.clients.reply import Reply
 from harness.evidence import NotJudgedError, Observation, Refusal, parsed, shown
 from harness.evidence.chat import DONE, Answer, ChunkStream, Completion, Parts
 from harness.evidence.grounds import OF_A_USER
-from harness.evidence.responses import ResponseAnswer
+from harness.evidence.responses import is_ended_out_of_sight
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Ask, Mode, Operation, Scenario
 from harness.schemas import violations
@@ -80,18 +80,9 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
             raise NotJudgedError(
                 f"LangChain has no custom tools in chat, OpenAI's own neither: {raised.type}"
             )
-        if _is_ended_out_of_sight(observation):
+        if is_ended_out_of_sight(observation):
             raise NotJudgedError(f"the response ended in the background, which {observation.client} raises")
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an answer")
-
-
-def _is_ended_out_of_sight(observation: Observation) -> bool:
-    if not ResponseAnswer.applies(observation.scenario):
-        return False
-    try:
-        return ResponseAnswer.of(observation).is_ended_out_of_sight
-    except NotJudgedError:
-        return False
 
 
 def _is_helped(scenario: Scenario) -> bool:

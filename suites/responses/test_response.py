@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
 from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER
-from harness.evidence.responses import CALLS, ResponseAnswer, ResponseObject, ResponsePair, told_text
+from harness.evidence.responses import (
+    CALLS,
+    ResponseAnswer,
+    ResponseObject,
+    ResponsePair,
+    is_ended_out_of_sight,
+    told_text,
+)
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Scenario
 from harness.schemas import violations
@@ -85,7 +92,7 @@ def a_good_request_does_not_fail(answer: ResponseAnswer) -> Violations:
     status, error = answer.response.get("status"), answer.response.get("error")
     is_background = answer.observation.asked.get("background") is True
     right = (*_ENDED, *(_TO_COME if is_background else ()))
-    if answer.is_ended_out_of_sight:
+    if is_ended_out_of_sight(answer.observation):
         raise NotJudgedError("recorded traffic does not show what was done to a response in the background")
     if status not in right or error is not None:
         yield _at(
