@@ -19,7 +19,7 @@ import orjson
 
 from harness import content
 from harness.answer import Answer
-from harness.clients import Connection
+from harness.clients import Connection, lacks_of_clients
 from harness.evidence import Observation
 from harness.judge import can_ask, judge
 from harness.observe import Allowance, Observer, observer
@@ -130,10 +130,11 @@ def seen_by(clients: Sequence[str], told: Iterable[tuple[Scenario, Mode, Exchang
 
     A client that can't ask for an answer has not seen it, and gives no observation.
     """
+    lacks = lacks_of_clients()
     with replaying(clients) as replayed:
         for scenario, mode, exchange in told:
             for client in clients:
-                if not can_ask(client, scenario, mode):
+                if not can_ask(client, scenario, mode) or lacks[client](scenario.ask, mode):
                     continue
                 seen = replayed(scenario, client, mode, Answer.of(exchange))
                 if seen.exchange.ended is not Ending.UNSENT:

@@ -147,7 +147,7 @@ class ChatDefect(Enum):
     """What can be wrong with the order of a chat stream; the value says what had to come instead."""
 
     NO_CHUNK = "a chunk with a choice"
-    EMPTY_CHOICES = "a choice, or usage beside it"
+    EMPTY_CHOICES = "a choice, or usage or moderation beside it"
     USAGE_BESIDE_CHOICES = "[] beside usage"
     USAGE_AGAIN = "usage in one chunk only"
     USAGE_NOT_LAST = "no choices after the usage chunk"
@@ -441,6 +441,8 @@ def _chunk_signal(body: Object) -> ChatSignal | None:
         return ChatSignal.CHOICES_AND_USAGE if has_usage else ChatSignal.CHOICES
     if has_usage:
         return ChatSignal.USAGE
+    if isinstance(body.get("moderation"), dict):
+        return None  # OpenAI tells its moderation in a chunk without choices.
     return ChatSignal.NO_CHOICES if choices == [] else None
 
 

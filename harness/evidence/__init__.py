@@ -101,7 +101,20 @@ class Observation:
         body = parsed(response.body)
         error = body.get("error") if isinstance(body, dict) else None
         says_why = isinstance(error, dict) and isinstance(error.get("message"), str)
-        return says_why and response.status in {400, 403, 415, 422}
+        return says_why and response.status in {400, 403, 413, 415, 422}
+
+    @property
+    def is_recorded_error(self) -> bool:
+        """Whether it is an error of recorded traffic, told as OpenAI tells one.
+
+        Nothing shows whether the request was good, and it can't be asked again to see what comes then.
+        """
+        response = self.exchange.response
+        if not self.scenario.is_recorded or response is None or response.status < 400:
+            return False
+        body = parsed(response.body)
+        error = body.get("error") if isinstance(body, dict) else None
+        return isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("message", "type"))
 
     @property
     def ran_out(self) -> bool:

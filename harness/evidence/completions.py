@@ -103,8 +103,23 @@ class TextAnswer:
     @property
     def choice_count(self) -> int:
         """How many choices are asked for: `n` for each prompt."""
-        n = self.observation.asked.get("n")
-        return (n if isinstance(n, int) else 1) * max(1, len(self.prompts))
+        return self._each("n") * self._prompt_count
+
+    @property
+    def made_count(self) -> int:
+        """How many choices the model makes: `best_of` for each prompt, where that is more than `n`."""
+        return max(self._each("n"), self._each("best_of")) * self._prompt_count
+
+    def _each(self, name: str) -> int:
+        asked = self.observation.asked.get(name)
+        return asked if isinstance(asked, int) else 1
+
+    @property
+    def _prompt_count(self) -> int:
+        """How many prompts there are; numbers in a list are the tokens of one."""
+        asked = self.observation.asked.get("prompt")
+        prompts = [one for one in asked if isinstance(one, str | list)] if isinstance(asked, list) else []
+        return max(1, len(prompts))
 
 
 @dataclass(frozen=True)

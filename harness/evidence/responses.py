@@ -219,6 +219,18 @@ class ResponseAnswer:
         return usage if isinstance(usage, dict) else {}
 
 
+def is_ended_out_of_sight(observation: Observation) -> bool:
+    """Whether a response failed or was cancelled in the background of recorded traffic."""
+    if not (observation.scenario.is_recorded and observation.asked.get("background") is True):
+        return False
+    try:
+        is_stream = observation.mode is Mode.STREAM
+        body = ResponseStream.of(observation).last.part("response") if is_stream else observation.json
+    except NotJudgedError:
+        return False
+    return isinstance(body, dict) and body.get("status") in ("failed", "cancelled")
+
+
 @dataclass(frozen=True)
 class ResponsePair:
     """The plain and the streamed answer to one scenario through one client."""

@@ -7,6 +7,7 @@ from harness.clients.reply import Reply
 from harness.evidence import NotJudgedError, Observation, Refusal, parsed, shown
 from harness.evidence.chat import DONE, Answer, ChunkStream, Completion, Parts
 from harness.evidence.grounds import OF_A_USER
+from harness.evidence.responses import is_ended_out_of_sight
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Ask, Mode, Operation, Scenario
 from harness.schemas import violations
@@ -79,6 +80,8 @@ def the_user_gets_no_exception(observation: Observation) -> Violations:
             raise NotJudgedError(
                 f"LangChain has no custom tools in chat, OpenAI's own neither: {raised.type}"
             )
+        if is_ended_out_of_sight(observation):
+            raise NotJudgedError(f"the response ended in the background, which {observation.client} raises")
         yield Violation(received=f"{raised.type}: {shown(raised.message)}", expected="an answer")
 
 

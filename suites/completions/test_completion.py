@@ -107,12 +107,15 @@ def completions_are_numbered_from_zero(answer: TextAnswer) -> Violations:
 @rule(
     "completions.cap-obeyed",
     level="spec",
-    source=f"{_SOURCE}: max_tokens",
+    source=f"{_SOURCE}: max_tokens, best_of",
     breaks="Costs have no bound.",
     answers=("co-max-tokens-0",),
 )
 def no_completion_is_longer_than_its_cap(answer: TextAnswer) -> Violations:
-    """No choice is longer than max_tokens allows, and all together have no more tokens."""
+    """No choice is longer than max_tokens allows, and all together have no more tokens.
+
+    Those that `best_of` makes and drops count.
+    """
     cap, done = answer.observation.asked.get("max_tokens"), answer.usage.get("completion_tokens")
     if "echo" not in answer.observation.asked and isinstance(cap, int):
         for place, choice in enumerate(answer.choices):
@@ -122,10 +125,10 @@ def no_completion_is_longer_than_its_cap(answer: TextAnswer) -> Violations:
                     expected=f"at most {cap} tokens",
                     pointer=_place(answer, place, "text"),
                 )
-    if isinstance(cap, int) and isinstance(done, int) and done > cap * answer.choice_count:
+    if isinstance(cap, int) and isinstance(done, int) and done > cap * answer.made_count:
         yield Violation(
             received=f"{done} tokens",
-            expected=f"at most {cap * answer.choice_count}",
+            expected=f"at most {cap * answer.made_count}",
             pointer="/usage/completion_tokens",
         )
 

@@ -105,6 +105,10 @@ def a_good_request_succeeds(observation: Observation) -> Violations:
     response = observation.response
     if observation.ran_out:
         raise NotJudgedError("the cap was used up before anything was said")
+    if observation.is_recorded_error:
+        raise NotJudgedError(
+            f"HTTP {response.status}: recorded traffic does not show if the request was good"
+        )
     if response.status != 200:
         yield Violation(received=f"HTTP {response.status}: {shown(response.body)}", expected="HTTP 200")
 
@@ -122,12 +126,21 @@ def success_is_no_error(observation: Observation) -> Violations:
     if observation.mode is Mode.STREAM or not _is_success(observation):
         return
     body = observation.json
-    if isinstance(body, dict) and _is_error(body):
+    if isinstance(body, dict) and _is_error(body) and not _failed_in_the_background(observation, body):
         yield Violation(
             received=f"HTTP {observation.response.status} with {shown(body)}",
             expected="an HTTP error status with an error object",
             pointer="" if body.get("error") is None else "/error",
         )
+
+
+def _failed_in_the_background(observation: Observation, body: Object) -> bool:
+    """Whether it is a response that failed after it was taken, whose own status says so."""
+    return (
+        observation.asked.get("background") is True
+        and body.get("object") == "response"
+        and body.get("status") == "failed"
+    )
 
 
 def _is_error(body: Object) -> bool:

@@ -70,6 +70,10 @@ def what_is_not_supported_is_refused_with_reason(observation: Observation) -> Vi
     response = observation.response
     if response.status in (*_PASSING_STATUSES, 401):
         raise NotJudgedError(f"HTTP {response.status} says nothing of the request")
+    if observation.is_recorded_error:
+        raise NotJudgedError(
+            f"HTTP {response.status}: recorded traffic does not show if the request was good"
+        )
     if response.status >= 400 and not observation.is_clean_refusal:
         yield Violation(
             received=f"HTTP {response.status}: {shown(response.body)}: refused wrongly",

@@ -5,6 +5,7 @@ from harness.evidence.chat import Part, Parts
 from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Violation, Violations, rule
 from harness.scenario import Mode, Scenario
+from harness.wire.exchange import Json
 
 _SOURCE = "OpenAI API reference, the chat completion object: choices[].logprobs"
 _ROUNDING = 1e-4
@@ -80,13 +81,21 @@ def log_probabilities_are_negative(parts: Parts) -> Violations:
     rests_on=OF_AN_ANSWER,
 )
 def the_bytes_are_those_of_the_token(parts: Parts) -> Violations:
-    """The bytes of a token are its text in UTF-8, where the token is whole characters."""
+    """The bytes of a token are its text in UTF-8; what is no whole character may be escaped."""
     for part in parts:
         for step, entry in part.logprobs:
             token, given = entry.get("token"), entry.get("bytes")
             is_whole = isinstance(token, str) and "\ufffd" not in token and not token.startswith("bytes:")
-            if is_whole and isinstance(given, list) and given != list(token.encode()):
+            if not (is_whole and isinstance(given, list)) or token == _escaped(given):
+                continue
+            if given != list(token.encode()):
                 yield Violation(shown(given), shown(list(token.encode())), *part.place(f"{step}/bytes"))
+
+
+def _escaped(given: list[Json]) -> str | None:
+    """What OpenAI calls a token of these bytes, cut within a character or not; None if they are none."""
+    octets = [one for one in given if isinstance(one, int) and 0 <= one <= 255]
+    return bytes(octets).decode(errors="backslashreplace") if len(octets) == len(given) else None
 
 
 @rule(

@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 from harness.evidence import NotJudgedError, Observation, joined, parsed, shown
 from harness.evidence.grounds import OF_A_USER, OF_AN_ANSWER
-from harness.evidence.responses import CALLS, ResponseAnswer, ResponseObject, ResponsePair, told_text
+from harness.evidence.responses import (
+    CALLS,
+    ResponseAnswer,
+    ResponseObject,
+    ResponsePair,
+    is_ended_out_of_sight,
+    told_text,
+)
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Scenario
 from harness.schemas import violations
@@ -85,6 +92,8 @@ def a_good_request_does_not_fail(answer: ResponseAnswer) -> Violations:
     status, error = answer.response.get("status"), answer.response.get("error")
     is_background = answer.observation.asked.get("background") is True
     right = (*_ENDED, *(_TO_COME if is_background else ()))
+    if is_ended_out_of_sight(answer.observation):
+        raise NotJudgedError("recorded traffic does not show what was done to a response in the background")
     if status not in right or error is not None:
         yield _at(
             answer, "/status", received=f"{shown(status)} with error {shown(error)}", expected='"completed"'
@@ -160,6 +169,12 @@ def no_two_items_have_one_id(answer: ResponseAnswer) -> Violations:
             yield _at(answer, "/output", received=f"{key} {joined(again)} twice", expected="each once")
 
 
+_RUN_BY_THE_ENDPOINT = frozenset(
+    {"code_interpreter_call", "file_search_call", "image_generation_call", "mcp_call", "web_search_call"}
+)
+"""Items whose documented status may be `failed`: the model goes on without the tool."""
+
+
 @rule(
     "responses.items-finished",
     level="spec",
@@ -168,10 +183,11 @@ def no_two_items_have_one_id(answer: ResponseAnswer) -> Violations:
     rests_on=OF_AN_ANSWER,
 )
 def the_items_of_a_completed_response_are_completed(answer: ResponseAnswer) -> Violations:
-    """The items of a completed response are completed."""
+    """The items of a completed response are completed; a tool that the endpoint runs may have failed."""
     if answer.response.get("status") == "completed":
         for pointer, item in answer.items:
-            if item.get("status") not in ("completed", None):
+            has_failed = item.get("status") == "failed" and item.get("type") in _RUN_BY_THE_ENDPOINT
+            if item.get("status") not in ("completed", None) and not has_failed:
                 yield Violation(shown(item["status"]), '"completed"', f"{pointer}/status", answer.event)
 
 

@@ -124,12 +124,12 @@ def the_body_ends_at_done(stream: ChunkStream) -> Violations:
 @rule(
     "stream.empty-choices",
     level="spec",
-    source=f"{_CHUNK}: choices is empty in the usage chunk alone; pydantic/pydantic-ai#164",
+    source=f"{_CHUNK}: choices is empty in the chunk of usage or moderation alone; pydantic/pydantic-ai#164",
     breaks="Loops on `chunk.choices[0]` raise IndexError.",
     answers=("sc-empty-choices-first", "az-prompt-filter-first"),
 )
-def only_the_usage_chunk_has_no_choices(stream: ChunkStream) -> Violations:
-    """Only the usage chunk has an empty `choices`."""
+def only_usage_and_moderation_have_no_choices(stream: ChunkStream) -> Violations:
+    """Only a chunk that brings usage or moderation has an empty `choices`."""
     yield from chat_violations(stream, ChatDefect.EMPTY_CHOICES)
 
 
