@@ -8,21 +8,23 @@ the same transport interface under two names, so one pair of classes serves both
     tape.exchanges  # one Exchange per request that the client made
 """
 
+import re
 import ssl
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import httpx
 import httpx2
 
+from harness.wire.bounds import Bounds, LimitReachedError, hold
 from harness.wire.exchange import Ending, Exchange, Headers, Read, Request, Response
-from harness.wire.limits import Limits
+from harness.wire.limits import COARSE_READ_BYTES, FINE_READS, KEPT_OF_OVERSIZED_BYTES, Limits
 from harness.wire.redaction import Secrets, redact, redact_headers, redact_pieces, redact_text, redact_url
 from harness.wire.surplus import note_reads, note_reads_async
 from harness.wire.way import Way, proxy_of, tls_context
@@ -33,19 +35,15 @@ _SURPLUS_BYTES = 256
 """So much is kept of what was overwritten whole: no half of a secret stands at its end."""
 
 
-class LimitReachedError(Exception):
-    """Raised into the client when an exchange passes the harness's limits; the exchange says which."""
-
-    def __init__(self, ending: Ending, detail: str) -> None:
-        super().__init__(detail)
-        self.ending = ending
-
-
 @dataclass(slots=True)
 class Tape:
-    """The exchanges of one client call, in order; `secrets` is what is overwritten in them."""
+    """The exchanges of one client call, in order; `secrets` is what is overwritten in them.
+
+    `until_ns` is when the whole run has to end, as `time.monotonic_ns` has it; 0 where nothing says so.
+    """
 
     secrets: Secrets | None
+    until_ns: int = 0
     exchanges: list[Exchange] = field(default_factory=list)
 
 
@@ -53,9 +51,9 @@ _tape: ContextVar[Tape] = ContextVar("tape")
 
 
 @contextmanager
-def recording(secrets: Secrets | None) -> Iterator[Tape]:
+def recording(secrets: Secrets | None, until_ns: int = 0) -> Iterator[Tape]:
     """Everything that a recording transport carries inside this block goes to the tape that it gives."""
-    tape = Tape(secrets)
+    tape = Tape(secrets, until_ns)
     token = _tape.set(tape)
     try:
         yield tape
@@ -68,14 +66,13 @@ class _Recorder:
     """One exchange while it happens."""
 
     request: Request
-    limits: Limits
+    bounds: Bounds
     way: Way
     tape: Tape
     response: Response | None = None
     reads: list[Read] = field(default_factory=list)
     stream: Any = None
     surplus: bytes = b""
-    size_bytes: int = 0
     has_ended: bool = False
     is_on_kept_connection: bool = True
 
@@ -89,16 +86,18 @@ class _Recorder:
         self.trace(name, info)
 
     def start(self, status: int, http_version: str, headers: Headers) -> None:
-        self.response = Response(status, http_version, headers, time.monotonic_ns(), ())
+        self.response = response = Response(status, http_version, headers, time.monotonic_ns(), ())
+        is_stream = response.media_type == "text/event-stream"
+        self.bounds.took_head(response.header("content-encoding") or "", is_stream=is_stream)
 
     def read(self, data: bytes) -> None:
-        arrived_ns = time.monotonic_ns()
-        self.reads.append(Read(arrived_ns, data))
-        self.size_bytes += len(data)
-        if self.size_bytes > self.limits.body_bytes:
-            raise LimitReachedError(Ending.OVERSIZED, f"the body passed {self.limits.body_bytes:,} bytes")
-        if arrived_ns - self.request.sent_ns > self.limits.total_s * 1e9:
-            raise LimitReachedError(Ending.TIMEOUT, f"the exchange took over {self.limits.total_s:g} s")
+        reads = self.reads
+        if len(reads) > FINE_READS and len(reads[-1].data) < COARSE_READ_BYTES:
+            reads[-1] = Read(time.monotonic_ns(), reads[-1].data + data)
+        else:
+            reads.append(Read(time.monotonic_ns(), data))
+        self.bounds.took_body(data)
+        self.bounds.left_s(None)
 
     def end(self, ended: Ending, detail: str = "") -> None:
         if self.has_ended:
@@ -115,7 +114,7 @@ class _Recorder:
             self.request.sent_ns,
         )
         exchange = Exchange(
-            request, self._redacted_response(), ended, time.monotonic_ns(), redact_text(detail, secrets)
+            request, self._redacted_response(ended), ended, time.monotonic_ns(), redact_text(detail, secrets)
         )
         self.tape.exchanges.append(exchange)
 
@@ -130,15 +129,17 @@ class _Recorder:
         ended = _ending_of(error, has_begun=self.response is not None)
         if ended is Ending.CUT and self.response is None and self.is_on_kept_connection:
             ended = Ending.STALE
-        self.end(ended, str(error) or type(error).__name__)
+        self.end(ended, self.bounds.silence or sentence_of(error))
 
-    def _redacted_response(self) -> Response | None:
+    def _redacted_response(self, ended: Ending) -> Response | None:
         if self.response is None:
             return None
         secrets = self.tape.secrets
         head = self.response
         recorded = Response(head.status, head.http_version, head.headers, head.started_ns, tuple(self.reads))
-        headers = redact_headers(head.headers, secrets)
+        if ended is Ending.OVERSIZED:
+            recorded = _start_of(recorded)
+        headers = redact_headers(recorded.headers, secrets)
         reads = recorded.reads
         pieces = redact_pieces((read.data for read in recorded.decoded_reads), secrets)
         if b"".join(pieces) != recorded.body:
@@ -147,6 +148,25 @@ class _Recorder:
             headers = _undone(headers, recorded)
         surplus = redact(self.surplus, secrets)[:_SURPLUS_BYTES]
         return Response(head.status, head.http_version, headers, head.started_ns, reads, surplus)
+
+
+def _start_of(recorded: Response) -> Response:
+    """As much as is kept of a body that was left at its bound, without its content coding."""
+    kept = Response(
+        recorded.status,
+        recorded.http_version,
+        tuple(pair for pair in recorded.headers if pair[0].lower() != "content-encoding"),
+        recorded.started_ns,
+        (),
+    )
+    left = KEPT_OF_OVERSIZED_BYTES
+    reads = []
+    for read in recorded.decoded_reads:
+        reads.append(Read(read.arrived_ns, read.data[:left]))
+        left -= len(read.data)
+        if left <= 0:
+            break
+    return replace(kept, reads=tuple(reads))
 
 
 def _undone(headers: Headers, recorded: Response) -> Headers:
@@ -179,6 +199,41 @@ def _ending_of(error: BaseException, *, has_begun: bool) -> Ending:
             return Ending.CUT
 
 
+_PROTOCOL = (
+    (r"illegal chunk (?:header|size|footer).*?bytearray\(b(.*)\)", r"a chunk size that is none: {}"),
+    (r"illegal status line.*?bytearray\(b(.*)\)", r"a status line that is none: {}"),
+    (r"illegal header line.*?bytearray\(b(.*)\)", r"a header line that is none: {}"),
+    (r"illegal chunk.*|malformed chunk.*|bad chunk.*", "a chunk size that is none"),
+    (r"bad Content-Length.*", "a Content-Length that is no number"),
+    (r"conflicting Content-Length.*", "two lengths that differ"),
+    (r"Receive buffer too long", "a line of the head, or of a chunk, without end"),
+    (r"Only one Transfer-Encoding.*|.*[Tt]ransfer-[Ee]ncoding.*", "a Transfer-Encoding that is not chunked"),
+    (r".*received (\d+) bytes, expected (\d+).*", "the connection ended after {} of {} bytes of the body"),
+    (r".*incomplete chunked read.*", "the connection ended before the last chunk"),
+    (r".*Server disconnected.*", "the connection ended before an answer began"),
+    (r".*Connection reset.*", "the connection was reset"),
+)
+"""What the parser of HTTP libraries says of bytes that are not HTTP, and what is said of them here."""
+
+
+def sentence_of(error: BaseException) -> str:
+    """What happened, in words of its own: no value of Python's, no name of a library."""
+    said = str(error) or type(error).__name__
+    for pattern, sentence in _PROTOCOL:
+        if match := re.fullmatch(pattern, said, re.DOTALL):
+            return sentence.format(*match.groups())
+    return re.sub(r"bytearray\(b(.*?)\)", r"\1", said, flags=re.DOTALL)
+
+
+def _recorder(request: Any, limits: Limits, way: Way) -> _Recorder:
+    """What records an exchange that begins now, in this context."""
+    tape = _tape.get()
+    sent = _sent(request)
+    bounds = Bounds(limits, sent.sent_ns, tape.until_ns)
+    hold(bounds)
+    return _Recorder(sent, bounds, way, tape)
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
@@ -196,7 +251,7 @@ class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
     def handle_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
         request.read()
-        recorder = _Recorder(_sent(request), self._limits, self._way, _tape.get())
+        recorder = _recorder(request, self._limits, self._way)
         request.extensions = {**request.extensions, "trace": recorder.trace}
         try:
             response = self._inner.handle_request(request)
@@ -221,7 +276,7 @@ class AsyncRecordingTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTranspor
     async def handle_async_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
         await request.aread()
-        recorder = _Recorder(_sent(request), self._limits, self._way, _tape.get())
+        recorder = _recorder(request, self._limits, self._way)
         request.extensions = {**request.extensions, "trace": recorder.trace_async}
         try:
             response = await self._inner.handle_async_request(request)
@@ -240,8 +295,14 @@ class _RecordedBody(httpx.SyncByteStream, httpx2.SyncByteStream):
         self._stream, self._recorder = stream, recorder
 
     def __iter__(self) -> Iterator[bytes]:
+        stream = iter(self._stream)
         try:
-            for data in self._stream:
+            while True:
+                # Whoever reads on may do so in another context than the one that asked.
+                hold(self._recorder.bounds)
+                data = next(stream, None)
+                if data is None:
+                    break
                 self._recorder.read(data)
                 yield data
         except BaseException as error:
@@ -259,8 +320,13 @@ class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
         self._stream, self._recorder = stream, recorder
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream = aiter(self._stream)
         try:
-            async for data in self._stream:
+            while True:
+                hold(self._recorder.bounds)
+                data = await anext(stream, None)
+                if data is None:
+                    break
                 self._recorder.read(data)
                 yield data
         except BaseException as error:
