@@ -23,6 +23,10 @@ _UNANSWERED = {
         "Check the port, and use https:// if the endpoint speaks TLS.",
     ),
     Ending.TIMEOUT: ("did not answer in time", "Check that the model is loaded, then ask again."),
+    Ending.OVERSIZED: (
+        "sent more than anybody reads",
+        "Check the host and the port of base_url, and what stands before the endpoint.",
+    ),
     Ending.CUT: (
         "closed the connection without an answer",
         "Look into the endpoint's log, and use https:// if it speaks TLS.",
@@ -46,6 +50,9 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
     if 300 <= response.status < 400:
         location = response.header("location") or "somewhere else"
         raise NothingJudgedError(f"{answered}, a redirect to {location}.", "Set base_url to where it leads.")
+    if not response.body.strip() and exchange.ended not in {Ending.COMPLETE, Ending.LEFT}:
+        _, next_step = _UNANSWERED.get(exchange.ended, _UNANSWERED[Ending.CUT])
+        raise NothingJudgedError(f"{answered} and then no answer: {exchange.detail}.", next_step)
     if not response.body.strip():
         raise NothingJudgedError(f"{answered} with an empty body.", base_url_advice(target))
     if is_html(response.media_type, response.body):

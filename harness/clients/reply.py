@@ -11,6 +11,7 @@ import orjson
 
 from harness.wire import json_text
 from harness.wire.redaction import Secrets, redact_text
+from harness.wire.words import plain_words
 
 _Args = ParamSpec("_Args")
 _Read = TypeVar("_Read")
@@ -256,7 +257,7 @@ def kept(reply: Reply, secrets: Secrets | None) -> Reply:
         deep = f"what the client gave is nested more than {json_text.JSON_LEVELS} levels deep"
         reply = Reply(raised=Raised("RecursionError", deep), notes=reply.notes)
     if reply.raised is not None:
-        message = redact_text(reply.raised.message, secrets)[:_MESSAGE_CHARS]
+        message = plain_words(redact_text(reply.raised.message, secrets))[:_MESSAGE_CHARS]
         reply = replace(reply, raised=replace(reply.raised, message=message))
     if secrets is None or not secrets.may_be_in(_dumped(reply)):
         return reply

@@ -43,11 +43,16 @@ class Bounds:
     _decoding: Decoding | None = field(default=None, repr=False)
 
     def left_s(self, asked_s: float | None) -> float:
-        """How long a read or a write may take; raises LimitReachedError where no time is left at all."""
+        """How long the next read or write may take; raises LimitReachedError where there may be none.
+
+        A head that is not whole yet may have come with some of its body, so it is looked at before each read.
+        """
         now_ns = time.monotonic_ns()
         if self.until_ns and now_ns >= self.until_ns:
             raise LimitReachedError(Ending.TIMEOUT, "the run's time was up")
         limits = self.limits
+        if not self.has_head and self.wire_bytes > limits.head_bytes:
+            raise LimitReachedError(Ending.OVERSIZED, f"the head passed {limits.head_bytes:,} bytes")
         left_s = limits.total_s - (now_ns - self.began_ns) / 1e9
         if left_s <= 0:
             raise LimitReachedError(Ending.TIMEOUT, f"not at its end after {limits.total_s:g} s: {self.where}")
@@ -69,8 +74,6 @@ class Bounds:
     def took(self, size_bytes: int) -> None:
         """Count bytes that came over the wire; raises LimitReachedError."""
         self.wire_bytes += size_bytes
-        if not self.has_head and self.wire_bytes > self.limits.head_bytes:
-            raise LimitReachedError(Ending.OVERSIZED, f"the head passed {self.limits.head_bytes:,} bytes")
         if self.wire_bytes > self.limits.wire_bytes:
             raise LimitReachedError(
                 Ending.OVERSIZED, f"the answer passed {self.limits.wire_bytes:,} bytes on the wire"

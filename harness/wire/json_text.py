@@ -62,7 +62,7 @@ def write(value: object) -> bytes:
 
 def read_written(data: bytes) -> Any:
     """What `write` was given; raises ValueError for anything else."""
-    if _LONG_NUMBER.search(data) is None and _FLOAT.encode() not in data:
+    if _LONG_NUMBER.search(data) is None and _TAG.encode() not in data:
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -127,8 +127,11 @@ def _finite(digits: str) -> float:
     return number
 
 
-_FLOAT = "likewise/float"
-"""The key of an object that stands for a number which JSON has no word for."""
+_TAG = "likewise/value"
+"""The key of an object that stands for what JSON has no word for: NaN, and two halves that are no pair."""
+
+_NEIGHBOURS = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
+"""Where two halves stand side by side that nobody joined; whoever reads their escapes would join them."""
 
 
 def _is_usual(value: object) -> bool:
@@ -140,7 +143,7 @@ def _is_usual(value: object) -> bool:
             if not math.isfinite(one):
                 return False
         elif isinstance(one, dict):
-            if _FLOAT in one:
+            if _TAG in one:
                 return False
             waiting.extend(one.values())
         elif isinstance(one, list | tuple):
@@ -150,18 +153,24 @@ def _is_usual(value: object) -> bool:
 
 def _tagged(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: repr(value)}
+        return {_TAG: repr(value)}
+    if isinstance(value, str) and _NEIGHBOURS.search(value):
+        return {_TAG: [_TAG, *_NEIGHBOURS.split(value)]}
     if isinstance(value, dict):
-        if _FLOAT in value:
-            return {_FLOAT: [[name, _tagged(inner)] for name, inner in value.items()]}
-        return {str(name): _tagged(inner) for name, inner in value.items()}
+        names = [name if isinstance(name, str) else str(name) for name in value]
+        if _TAG in value or any(map(_NEIGHBOURS.search, names)):
+            pairs = zip(names, value.values(), strict=True)
+            return {_TAG: [[_tagged(name), _tagged(inner)] for name, inner in pairs]}
+        return {name: _tagged(inner) for name, inner in zip(names, value.values(), strict=True)}
     if isinstance(value, list | tuple):
         return [_tagged(inner) for inner in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _untagged(value: dict[str, Any]) -> Any:
-    if value.keys() != {_FLOAT}:
+    if value.keys() != {_TAG}:
         return value
-    said = value[_FLOAT]
-    return float(said) if isinstance(said, str) else dict(said)
+    said = value[_TAG]
+    if isinstance(said, str):
+        return float(said)
+    return "".join(said[1:]) if said[:1] == [_TAG] else dict(said)

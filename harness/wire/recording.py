@@ -8,7 +8,6 @@ the same transport interface under two names, so one pair of classes serves both
     tape.exchanges  # one Exchange per request that the client made
 """
 
-import re
 import ssl
 import time
 import urllib.request
@@ -28,6 +27,7 @@ from harness.wire.limits import COARSE_READ_BYTES, FINE_READS, KEPT_OF_OVERSIZED
 from harness.wire.redaction import Secrets, redact, redact_headers, redact_pieces, redact_text, redact_url
 from harness.wire.surplus import note_reads, note_reads_async
 from harness.wire.way import Way, proxy_of, tls_context
+from harness.wire.words import sentence_of
 
 _LATE_S = 0.002
 _LATE_STREAM_S = 0.25
@@ -197,32 +197,6 @@ def _ending_of(error: BaseException, *, has_begun: bool) -> Ending:
             return Ending.LEFT
         case _:
             return Ending.CUT
-
-
-_PROTOCOL = (
-    (r"illegal chunk (?:header|size|footer).*?bytearray\(b(.*)\)", r"a chunk size that is none: {}"),
-    (r"illegal status line.*?bytearray\(b(.*)\)", r"a status line that is none: {}"),
-    (r"illegal header line.*?bytearray\(b(.*)\)", r"a header line that is none: {}"),
-    (r"illegal chunk.*|malformed chunk.*|bad chunk.*", "a chunk size that is none"),
-    (r"bad Content-Length.*", "a Content-Length that is no number"),
-    (r"conflicting Content-Length.*", "two lengths that differ"),
-    (r"Receive buffer too long", "a line of the head, or of a chunk, without end"),
-    (r"Only one Transfer-Encoding.*|.*[Tt]ransfer-[Ee]ncoding.*", "a Transfer-Encoding that is not chunked"),
-    (r".*received (\d+) bytes, expected (\d+).*", "the connection ended after {} of {} bytes of the body"),
-    (r".*incomplete chunked read.*", "the connection ended before the last chunk"),
-    (r".*Server disconnected.*", "the connection ended before an answer began"),
-    (r".*Connection reset.*", "the connection was reset"),
-)
-"""What the parser of HTTP libraries says of bytes that are not HTTP, and what is said of them here."""
-
-
-def sentence_of(error: BaseException) -> str:
-    """What happened, in words of its own: no value of Python's, no name of a library."""
-    said = str(error) or type(error).__name__
-    for pattern, sentence in _PROTOCOL:
-        if match := re.fullmatch(pattern, said, re.DOTALL):
-            return sentence.format(*match.groups())
-    return re.sub(r"bytearray\(b(.*?)\)", r"\1", said, flags=re.DOTALL)
 
 
 def _recorder(request: Any, limits: Limits, way: Way) -> _Recorder:
