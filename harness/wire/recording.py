@@ -44,6 +44,7 @@ class Tape:
 
     secrets: Secrets | None
     until_ns: int = 0
+    bodies: list["_RecordedBody | _AsyncRecordedBody"] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
 
 
@@ -52,13 +53,18 @@ _tape: ContextVar[Tape] = ContextVar("tape")
 
 @contextmanager
 def recording(secrets: Secrets | None, until_ns: int = 0) -> Iterator[Tape]:
-    """Everything that a recording transport carries inside this block goes to the tape that it gives."""
+    """Everything that a recording transport carries inside this block goes to the tape that it gives.
+
+    What a client has not closed when the block ends, as where its user's code raised, was left.
+    """
     tape = Tape(secrets, until_ns)
     token = _tape.set(tape)
     try:
         yield tape
     finally:
         _tape.reset(token)
+        for body in tape.bodies:
+            body.leave()
 
 
 @dataclass(slots=True)
@@ -288,6 +294,11 @@ class _RecordedBody(httpx.SyncByteStream, httpx2.SyncByteStream):
         self._recorder.end(Ending.LEFT)
         self._stream.close()
 
+    def leave(self) -> None:
+        """Close it where nobody has."""
+        if not self._recorder.has_ended:
+            self.close()
+
 
 class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
     def __init__(self, stream: Any, recorder: _Recorder) -> None:
@@ -312,10 +323,20 @@ class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
         self._recorder.end(Ending.LEFT)
         await self._stream.aclose()
 
+    def leave(self) -> None:
+        """Note that it was left where nobody has closed it; its own event loop closes it."""
+        self._recorder.end(Ending.LEFT)
 
-def _recorded(library: ModuleType, response: Any, recorder: _Recorder, body: object) -> Any:
+
+def _recorded(
+    library: ModuleType,
+    response: Any,
+    recorder: _Recorder,
+    body: "_RecordedBody | _AsyncRecordedBody",
+) -> Any:
     version = response.extensions.get("http_version", b"").decode("ascii", "replace")
     recorder.start(response.status_code, version, _header_pairs(response.headers))
+    recorder.tape.bodies.append(body)
     recorder.stream = response.extensions.get("network_stream")
     return library.Response(
         status_code=response.status_code,
