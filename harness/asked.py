@@ -66,13 +66,22 @@ def settings_of(
     budget: Budget | None = None,
     rpm: int | None = None,
     concurrency: int | None = None,
+    max_duration_s: float | None = None,
 ) -> Settings:
     """Settings from comma-separated names of clients and modes; the profile `full` adds the async clients."""
     names = words(clients)
     if profile == "full":
         names = (*names, *(f"{name}-async" for name in names if not name.endswith("-async")))
     return Settings(
-        checked_clients(names), modes_of(modes), level, profile, repeat, budget or Budget(), rpm, concurrency
+        checked_clients(names),
+        modes_of(modes),
+        level,
+        profile,
+        repeat,
+        budget or Budget(),
+        rpm,
+        concurrency,
+        max_duration_s,
     )
 
 

@@ -13,6 +13,9 @@ JSON_LEVELS = 200
 KEPT_OF_OVERSIZED_BYTES = 64 * 1024
 """So much is kept of a body that was left at its bound: nobody reads more of it."""
 
+RUN_BODY_BYTES = 12 * _MEBIBYTE
+"""So much is kept of all bodies of a run together. Then each may have `KEPT_OF_OVERSIZED_BYTES`."""
+
 FINE_READS = 20_000
 """So many reads of a body keep their own times; after them, small ones are kept together."""
 
@@ -36,5 +39,5 @@ class Limits:
     total_s: float = 120.0
     head_bytes: int = 64 * 1024
     wire_bytes: int = 16 * _MEBIBYTE
-    body_bytes: int = 8 * _MEBIBYTE
-    stream_lines: int = 200_000
+    body_bytes: int = 4 * _MEBIBYTE
+    stream_lines: int = 50_000

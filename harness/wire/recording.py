@@ -40,10 +40,12 @@ class Tape:
     """The exchanges of one client call, in order; `secrets` is what is overwritten in them.
 
     `until_ns` is when the whole run has to end, as `time.monotonic_ns` has it; 0 where nothing says so.
+    `body_bytes` is how long a body may be where that is less than the limits have; None where nothing says so.
     """
 
     secrets: Secrets | None
     until_ns: int = 0
+    body_bytes: int | None = None
     bodies: list["_RecordedBody | _AsyncRecordedBody"] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
 
@@ -52,12 +54,14 @@ _tape: ContextVar[Tape] = ContextVar("tape")
 
 
 @contextmanager
-def recording(secrets: Secrets | None, until_ns: int = 0) -> Iterator[Tape]:
+def recording(
+    secrets: Secrets | None, until_ns: int = 0, body_bytes: int | None = None
+) -> Iterator[Tape]:
     """Everything that a recording transport carries inside this block goes to the tape that it gives.
 
     What a client has not closed when the block ends, as where its user's code raised, was left.
     """
-    tape = Tape(secrets, until_ns)
+    tape = Tape(secrets, until_ns, body_bytes)
     token = _tape.set(tape)
     try:
         yield tape
@@ -209,6 +213,8 @@ def _recorder(request: Any, limits: Limits, way: Way) -> _Recorder:
     """What records an exchange that begins now, in this context."""
     tape = _tape.get()
     sent = _sent(request)
+    if tape.body_bytes is not None:
+        limits = replace(limits, body_bytes=min(limits.body_bytes, tape.body_bytes))
     bounds = Bounds(limits, sent.sent_ns, tape.until_ns)
     hold(bounds)
     return _Recorder(sent, bounds, way, tape)
