@@ -138,8 +138,8 @@ class Check:
     def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
         """Ask everything, and write each exchange into the folder as it comes.
 
-        It ends early where the founding calls come to nothing: then nothing else would say more. It ends, too,
-        where its time is up, or where half of what it asks is silence or a rate limit.
+        It ends early where the founding calls come to nothing: then nothing else would say more. It ends,
+        too, where its time is up, or where half of what it asks is silence or a rate limit.
         """
         self.ask_first()
         resumed = list(self.observations.values())
@@ -241,9 +241,7 @@ class Check:
         )
         if is_whole or cell.state != "works":
             return cell
-        return replace(
-            cell, state="works in part", reason="the run ended before all of it was asked"
-        )
+        return replace(cell, state="works in part", reason="the run ended before all of it was asked")
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
         """Write the run's folder from what has been observed without one."""

@@ -23,7 +23,7 @@ from harness.flakiness import flake_of
 from harness.plan import Call
 from harness.scenario import AnyAsk, FollowUp, NoFollowUpError, Scenario
 from harness.wire.exchange import Ending, Exchange, Request
-from harness.wire.limits import KEPT_OF_OVERSIZED_BYTES, RUN_BODY_BYTES
+from harness.wire.limits import LEAST_BODY_BYTES, RUN_BODY_BYTES
 from harness.wire.recording import recording
 from harness.wire.redaction import Secrets, secrets_of
 
@@ -77,13 +77,12 @@ class Allowance:
 
     def body_bytes(self) -> int:
         """How long a body may be, as far as the whole run goes."""
-        return max(self._body_bytes, KEPT_OF_OVERSIZED_BYTES)
+        return max(self._body_bytes, LEAST_BODY_BYTES)
 
-    def keep(self, exchanges: Iterable[Exchange]) -> None:
-        """Count what is kept of these."""
-        kept = sum(len(one.response.body) for one in exchanges if one.response is not None)
+    def take_bytes(self, body_bytes: int) -> None:
+        """Count bytes of bodies that were read."""
         with self._lock:
-            self._body_bytes -= kept
+            self._body_bytes -= body_bytes
 
     def take_retry(self) -> bool:
         """Whether one more retry is allowed; it is taken."""
@@ -131,8 +130,8 @@ class Observer:
     ) -> Iterator[Observation]:
         """Ask everything, a few at a time, and give each observation as soon as it is there.
 
-        It ends where the run's time is up. Each call comes with the observation that it goes on from, if it is a follow-up. Left early, it asks
-        nothing more and does not wait for what is under way.
+        It ends where the run's time is up. Each call comes with the observation that it goes on from, if it is
+        a follow-up. Left early, it asks nothing more and does not wait for what is under way.
         """
         pool = ThreadPoolExecutor(concurrency, thread_name_prefix="observer")
         try:
@@ -151,8 +150,11 @@ class Observer:
             except (NoFollowUpError, NotJudgedError) as reason:
                 return Reply(), _unsent(str(reason))
             given = reply_of(lambda: self.clients[call.client].perform(ask, call.mode))
+        self.allowance.take_bytes(tape.took_bytes)
+        if tape.exchanges and tape.exchanges[-1].ended is Ending.OVERSIZED:
+            # What came before is as much as nobody reads; that it was too much is what there is to tell.
+            given = Reply(raised=given.raised, notes=given.notes)
         reply = kept(given, self.secrets)
-        self.allowance.keep(tape.exchanges)
         if self.allowance.is_over() and tape.exchanges and tape.exchanges[-1].ended not in _ENDED:
             raise TimeUpError
         if tape.exchanges:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import orjson
 
 from harness.wire import json_text
+from harness.wire.limits import JSON_LEVELS
 from harness.wire.redaction import Secrets, redact_text
 from harness.wire.words import plain_words
 
@@ -253,8 +254,8 @@ def kept(reply: Reply, secrets: Secrets | None) -> Reply:
 
     What is nested more deeply than it can be walked is not kept: who reads it gets no further either.
     """
-    if json_text.levels_of(to_json(reply)) > json_text.JSON_LEVELS:
-        deep = f"what the client gave is nested more than {json_text.JSON_LEVELS} levels deep"
+    if json_text.levels_of(to_json(reply)) > JSON_LEVELS:
+        deep = f"what the client gave is nested more than {JSON_LEVELS} levels deep"
         reply = Reply(raised=Raised("RecursionError", deep), notes=reply.notes)
     if reply.raised is not None:
         message = plain_words(redact_text(reply.raised.message, secrets))[:_MESSAGE_CHARS]

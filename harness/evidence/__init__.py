@@ -139,7 +139,9 @@ class Observation:
         """The body as JSON; raises NotJudgedError when it is not."""
         body = parsed(self.response.body)
         if body is NO_JSON:
-            raise NotJudgedError(f"the body is {why_no_json(self.response.body)}: {shown(self.response.body)}")
+            raise NotJudgedError(
+                f"the body is {why_no_json(self.response.body)}: {shown(self.response.body)}"
+            )
         return body
 
 
@@ -236,7 +238,7 @@ NO_JSON = object()
 
 
 def parsed(data: bytes) -> Any:
-    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON; lone surrogates and long integers stay."""
+    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON; half characters stay as they are."""
     try:
         return json_text.read(data)
     except json_text.UnreadableJsonError:
@@ -244,7 +246,7 @@ def parsed(data: bytes) -> Any:
 
 
 def why_no_json(data: bytes) -> str:
-    """What bytes are that `parsed` gives NO_JSON for: no JSON, or JSON that is nested too deeply to be read."""
+    """What bytes are that `parsed` gives NO_JSON for: no JSON, or JSON that is nested too deeply."""
     try:
         json_text.read(data)
     except json_text.UnreadableJsonError as error:

@@ -37,6 +37,7 @@ class Bounds:
     until_ns: int = 0
     wire_bytes: int = 0
     body_bytes: int = 0
+    decoded_bytes: int = 0
     stream_lines: int = 0
     has_head: bool = False
     silence: str = ""
@@ -55,7 +56,9 @@ class Bounds:
             raise LimitReachedError(Ending.OVERSIZED, f"the head passed {limits.head_bytes:,} bytes")
         left_s = limits.total_s - (now_ns - self.began_ns) / 1e9
         if left_s <= 0:
-            raise LimitReachedError(Ending.TIMEOUT, f"not at its end after {limits.total_s:g} s: {self.where}")
+            raise LimitReachedError(
+                Ending.TIMEOUT, f"not at its end after {limits.total_s:g} s: {self.where}"
+            )
         if self.until_ns:
             left_s = min(left_s, (self.until_ns - now_ns) / 1e9)
         bound_s = limits.silence_s if asked_s is None else min(asked_s, limits.silence_s)
@@ -93,6 +96,7 @@ class Bounds:
             return
         try:
             for piece in decoding.pieces(data):
+                self.decoded_bytes += len(piece)
                 if self.stream_lines >= 0:
                     self.stream_lines += piece.count(b"\n") + piece.count(b"\r")
         except TooLongError as error:
@@ -101,9 +105,7 @@ class Bounds:
             # The library will tell its user; what can't be decoded takes no more room than it has.
             self._decoding = None
         if self.stream_lines > self.limits.stream_lines:
-            raise LimitReachedError(
-                Ending.OVERSIZED, f"the stream passed {self.limits.stream_lines:,} lines"
-            )
+            raise LimitReachedError(Ending.OVERSIZED, f"the stream passed {self.limits.stream_lines:,} lines")
 
     @property
     def stage(self) -> str:

@@ -1,19 +1,21 @@
-"""Content codings undone piece by piece, and never further than a bound: a bomb of a kilobyte fills no memory.
+"""Content codings undone piece by piece, and never further than a bound: no bomb fills the memory.
 
 Source: RFC 9110, 8.4; RFC 1952 (gzip); RFC 1950 and 1951 (deflate); RFC 7932 (br); RFC 8878 and 9659 (zstd).
 """
 
 import zlib
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, TypeAlias
 
 import zstandard
 
-try:
-    import brotli
-except ImportError:
-    # Without it, no HTTP library here asks for it, or undoes it.
-    brotli = None
+brotli: Any = None
+"""None where it is not installed: then no HTTP library here asks for it, or undoes it."""
+
+with suppress(ImportError):
+    brotli = import_module("brotli")
 
 _STEP_BYTES = 256 * 1024
 _ZSTD_SLICE_BYTES = 64
@@ -62,7 +64,7 @@ class Decoding:
                 if self._size_bytes > self._most_bytes:
                     raise TooLongError(f"the body passed {self._most_bytes:,} bytes")
                 yield piece
-        except (*_BROKEN, EOFError) as error:
+        except _BROKEN as error:
             raise CodingError(str(error)) from error
 
     def _undone(self, data: bytes, layer: int) -> Iterator[bytes]:
@@ -147,5 +149,3 @@ _BROKEN: tuple[type[Exception], ...] = (
     zstandard.ZstdError,
     *((brotli.error,) if brotli is not None else ()),
 )
-
-

@@ -84,7 +84,7 @@ def shown(value: object) -> str:
 
 
 def levels_of(value: object) -> int:
-    """How deeply a value is nested: 0 for a string, 1 for an array of strings; counted to just past the bound."""
+    """How deeply a value is nested: 0 for a string, 1 for an array of them; counted just past the bound."""
     level, containers = 0, [value] if isinstance(value, _CONTAINERS) else []
     while containers and level <= JSON_LEVELS:
         level += 1
@@ -93,7 +93,7 @@ def levels_of(value: object) -> int:
 
 
 def well_formed(text: str) -> str:
-    """A text with each half of a surrogate pair as the escape that it came as: it can be written and shown."""
+    """A text with each half of a surrogate pair as an escape, so that it can be written and shown."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 

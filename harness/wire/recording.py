@@ -40,12 +40,14 @@ class Tape:
     """The exchanges of one client call, in order; `secrets` is what is overwritten in them.
 
     `until_ns` is when the whole run has to end, as `time.monotonic_ns` has it; 0 where nothing says so.
-    `body_bytes` is how long a body may be where that is less than the limits have; None where nothing says so.
+    `body_bytes` is how long a body may be where that is less than the limits have;
+    `took_bytes` is how much was read of all bodies.
     """
 
     secrets: Secrets | None
     until_ns: int = 0
     body_bytes: int | None = None
+    took_bytes: int = 0
     bodies: list["_RecordedBody | _AsyncRecordedBody"] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
 
@@ -54,9 +56,7 @@ _tape: ContextVar[Tape] = ContextVar("tape")
 
 
 @contextmanager
-def recording(
-    secrets: Secrets | None, until_ns: int = 0, body_bytes: int | None = None
-) -> Iterator[Tape]:
+def recording(secrets: Secrets | None, until_ns: int = 0, body_bytes: int | None = None) -> Iterator[Tape]:
     """Everything that a recording transport carries inside this block goes to the tape that it gives.
 
     What a client has not closed when the block ends, as where its user's code raised, was left.
@@ -113,6 +113,7 @@ class _Recorder:
         if self.has_ended:
             return
         self.has_ended = True
+        self.tape.took_bytes += self.bounds.decoded_bytes
         if ended is Ending.COMPLETE and self.stream is not None:
             self.surplus = self.stream.surplus(self.request.method, self._late_s())
         secrets = self.tape.secrets

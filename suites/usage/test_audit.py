@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 
-
 from harness.evidence import NotJudgedError, Object, joined
 from harness.evidence.chat import Answer, ChunkStream, Completion
 from harness.evidence.completions import TextAnswer

@@ -1,4 +1,4 @@
-"""What a hostile behaviour is: a function that writes to a connection, named by its lie, and what comes of it.
+"""What a hostile behaviour is: a function that writes to a connection, named by its lie, and what it gets.
 
 Each module beside with `@lie` functions is a group. Adding one is adding a function.
 """

@@ -2,8 +2,8 @@
 
 from socket import socket
 
-from tests.hostile.behaviour import DONE, chunk, events, lie, message, plain
 from harness.scenario import Mode
+from tests.hostile.behaviour import DONE, chunk, events, lie, message, plain
 
 
 def _deep(levels: int) -> str:
@@ -32,7 +32,7 @@ def opens_brackets_and_closes_none(connection: socket, _: bytes) -> None:
 
 @lie()
 def nests_deep_in_the_arguments_of_a_call(connection: socket, _: bytes) -> None:
-    call = '{"id":"1","type":"function","function":{"name":"f","arguments":"%s"}}' % _deep(5_000)
+    call = f'{{"id":"1","type":"function","function":{{"name":"f","arguments":"{_deep(5_000)}"}}}}'
     choice = (
         '[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[%s]},'
         '"finish_reason":"tool_calls"}]'
@@ -47,12 +47,14 @@ def nests_ten_thousand_deep_in_a_chunk(connection: socket, _: bytes) -> None:
 
 @lie(mode=Mode.STREAM, fails=["stream.json-payloads"])
 def nests_three_hundred_deep_in_a_delta(connection: socket, _: bytes) -> None:
-    events(connection, chunk('{"content":%s}' % _deep(300)), chunk("{}", '"stop"'), DONE)
+    events(connection, chunk(f'{{"content":{_deep(300)}}}'), chunk("{}", '"stop"'), DONE)
 
 
 @lie(fails=["http.json"])
 def says_nan(connection: socket, _: bytes) -> None:
-    plain(connection, message('"Hi"', usage='{"prompt_tokens":NaN,"completion_tokens":NaN,"total_tokens":NaN}'))
+    plain(
+        connection, message('"Hi"', usage='{"prompt_tokens":NaN,"completion_tokens":NaN,"total_tokens":NaN}')
+    )
 
 
 @lie(fails=["http.json"])
@@ -130,13 +132,15 @@ def says_an_array(connection: socket, _: bytes) -> None:
 
 @lie()
 def says_arrays_for_everything(connection: socket, _: bytes) -> None:
-    members = {name: "[[]]" for name in ("id", "object", "created", "model", "choices", "usage")}
+    members = dict.fromkeys(("id", "object", "created", "model", "choices", "usage"), "[[]]")
     plain(connection, message('"Hi"', **members))
 
 
 @lie()
 def says_objects_for_texts(connection: socket, _: bytes) -> None:
-    choice = '[{"index":{},"message":{"role":{},"content":{"a":[1]},"tool_calls":{"b":2}},"finish_reason":{}}]'
+    choice = (
+        '[{"index":{},"message":{"role":{},"content":{"a":[1]},"tool_calls":{"b":2}},"finish_reason":{}}]'
+    )
     plain(connection, message('"Hi"', choices=choice, id="{}", model="{}"))
 
 

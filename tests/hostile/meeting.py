@@ -44,7 +44,7 @@ _ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """What came of one meeting; `sentence` is what a check says in the place of a verdict, empty if nothing."""
+    """What came of a meeting; `sentence` is what a check says in the place of a verdict, or empty."""
 
     seen: Observation
     verdicts: Sequence[Verdict]
@@ -106,7 +106,9 @@ def _sentence(seen: Observation, target: object) -> str:
 
 def loaded(behaviour: Behaviour, client: str) -> tuple[RequestRecord, float]:
     """The record of one request by a client of `load`, and how long it took."""
-    request = LoadRequest("chat", {"messages": [{"role": "user", "content": "Who are you?"}], "max_tokens": 8})
+    request = LoadRequest(
+        "chat", {"messages": [{"role": "user", "content": "Who are you?"}], "max_tokens": 8}
+    )
     began_s = time.monotonic()
     with server(behaviour.answer) as base_url:
         user = load_clients()[client](Connection(base_url, "standin", KEY, limits=LIMITS))()

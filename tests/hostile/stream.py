@@ -1,7 +1,7 @@
 """Lies in streams of events."""
 
-from socket import socket
 import time
+from socket import socket
 
 from harness.scenario import Mode
 from harness.wire.exchange import Ending

@@ -1,7 +1,7 @@
-"""Whatever an endpoint does: the exchange ends in time, is kept as it came, is judged, and is told in words."""
+"""Whatever an endpoint does: the exchange ends in time, is kept as it came, is judged and told in words."""
 
-from pathlib import Path
 import re
+from pathlib import Path
 
 import pytest
 
