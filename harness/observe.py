@@ -130,8 +130,8 @@ class Observer:
     ) -> Iterator[Observation]:
         """Ask everything, a few at a time, and give each observation as soon as it is there.
 
-        It ends where the run's time is up. Each call comes with the observation that it goes on from, if it is
-        a follow-up. Left early, it asks nothing more and does not wait for what is under way.
+        It ends where the run's time is up. Each call comes with the observation that it goes on from, if it
+        is a follow-up. Left early, it asks nothing more and does not wait for what is under way.
         """
         pool = ThreadPoolExecutor(concurrency, thread_name_prefix="observer")
         try:
