@@ -241,7 +241,8 @@ class Check:
         )
         if is_whole or cell.state != "works":
             return cell
-        return replace(cell, state="works in part", reason="the run ended before all of it was asked")
+        why = "ended" if self._is_to_end else "was interrupted"
+        return replace(cell, state="works in part", reason=f"the run {why} before all of it was asked")
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
         """Write the run's folder from what has been observed without one."""

@@ -1,4 +1,4 @@
-"""`likewise check` on hostile endpoints: its exit code, one sentence or a report, in time and in little room."""
+"""`likewise check` on hostile endpoints: its exit code, one sentence or a report, in time, in little room."""
 
 import subprocess
 import sys
