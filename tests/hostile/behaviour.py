@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +49,12 @@ class Behaviour:
     fails: tuple[str, ...]
     why: str
     mode: Mode
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds that it meets: time is short only where time ends it, however busy the machine is."""
+        is_by_time = Ending.TIMEOUT in self.endings
+        return LIMITS if is_by_time else replace(LIMITS, connect_s=10.0, silence_s=10.0, total_s=12.0)
 
 
 def lie(
