@@ -193,6 +193,9 @@ def _body(received: Received, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
 
 
 def _reading(received: Received, mode: Mode, body: bytes, pieces: Pieces) -> Reading:
+    if received.end is End.OVERSIZED:
+        # Nobody reads what is too much: one such answer would hold up a whole run.
+        return Reading(Outcome.OVERSIZED, received.detail)
     if received.head is None or received.head.status != 200 or not body:
         return Reading(Outcome.EMPTY, "the body is empty")
     return read_stream(body, pieces) if mode is Mode.STREAM else read_plain(body, pieces[-1][0])
