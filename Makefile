@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint docs local gallery prove peers bench constraints clean
+.PHONY: help demo test fuzz hostile lint docs local gallery prove peers bench constraints clean
 
 help:  ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ test: $(VENV)/installed  ## test the harness, and run the suites on the referenc
 # What it finds becomes an @example of the test, so that `make test` has it from then on.
 fuzz: $(VENV)/installed  ## test the properties on more examples, which are new each time
 	$(BIN)/python -m pytest --quiet --numprocesses 2 -m hypothesis --hypothesis-profile fuzz
+
+hostile: $(VENV)/installed  ## meet every hostile behaviour through every client, and print a table
+	$(BIN)/python -m tests.hostile
 
 lint: $(VENV)/installed  ## format, lint and type check
 	$(BIN)/ruff format --check .

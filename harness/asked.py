@@ -68,6 +68,7 @@ def settings_of(
     rpm: int | None = None,
     concurrency: int | None = None,
     config: Path | None = None,
+    max_duration_s: float | None = None,
 ) -> Settings:
     """Settings from comma-separated names of clients and modes; the profile `full` adds the async clients.
 
@@ -93,6 +94,7 @@ def settings_of(
         rpm,
         concurrency,
         introductions(known, names),
+        max_duration_s,
     )
 
 

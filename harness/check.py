@@ -1,5 +1,6 @@
 """A check: from a target to a verdict. Observes, judges, writes the run folder; says nothing itself."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,13 @@ from harness.connecting import connection_to, notes_on
 from harness.consequence import traced
 from harness.dialect import waivers_of
 from harness.discovery import Discovery, Turn, embedding_model
-from harness.errors import RunFolderError, UsageError
+from harness.errors import NothingJudgedError, RunFolderError, UsageError
 from harness.evidence import Observation
-from harness.first_answer import raise_if_nothing_to_judge, why_nothing_was_judged
+from harness.first_answer import raise_if_nothing_to_judge, why_nothing_was_judged, why_to_give_up
 from harness.fit import Fit, fit_of, next_fit
 from harness.foreign import told
 from harness.judge import LEFT_OUT, idle_waivers, judge, judge_promises, left_out, refused
-from harness.observe import Allowance, Observer, observer
+from harness.observe import Allowance, Observer, TimeUpError, observer
 from harness.observed_claims import unshown
 from harness.plan import Budget, Call, Key, Plan, Profile, plan, within
 from harness.report.text import plural
@@ -52,6 +53,7 @@ class Settings:
     rpm: int | None = None
     concurrency: int | None = None
     programs: Mapping[str, Introduced] = field(default_factory=dict)
+    max_duration_s: float | None = None
 
     @property
     def lacks(self) -> Mapping[str, Lacks]:
@@ -98,6 +100,7 @@ class Check:
     fit: Fit = field(default_factory=Fit)
     observations: dict[Key, Observation] = field(default_factory=dict)
     has_ended: bool = False
+    gave_up: str = ""
     _current: Plan | None = None
 
     @cached_property
@@ -128,7 +131,13 @@ class Check:
         """
         if self._first.key in self.observations:
             return
-        seen = asked = self.observer.observe(self.fit.call(self._first))
+        try:
+            seen = asked = self.observer.observe(self.fit.call(self._first))
+        except TimeUpError:
+            raise NothingJudgedError(
+                f"{self.target.base_url} did not answer the first question within {self._bound}.",
+                "Check that the model is loaded, or allow more with --max-duration.",
+            ) from None
         if seen.reply.broken:
             self._add(seen)
             return
@@ -145,7 +154,8 @@ class Check:
     def observe(self, folder: Path, on_observation: Callable[[Observation], None]) -> None:
         """Ask everything, and write each exchange into the folder as it comes.
 
-        It ends early where the founding calls come to nothing: then nothing else would say more.
+        It ends early where the founding calls come to nothing: then nothing else would say more. It ends,
+        too, where its time is up, or where half of what it asks is silence or a rate limit.
         """
         self.ask_first()
         resumed = list(self.observations.values())
@@ -153,7 +163,7 @@ class Check:
             for seen in chain(resumed, self._all_observations()):
                 log.add(seen)
                 on_observation(seen)
-        self.has_ended = True
+        self.has_ended = not self.observer.allowance.is_over() and not self.gave_up
 
     def resume(self, folder: Path) -> None:
         """Take over what an interrupted run of the same target has in its folder, as far as it was answered.
@@ -261,9 +271,8 @@ class Check:
         )
         if is_whole or cell.state != "works":
             return cell
-        return replace(
-            cell, state="works in part", reason="the run was interrupted before all of it was asked"
-        )
+        why = "ended" if self._is_to_end else "was interrupted"
+        return replace(cell, state="works in part", reason=f"the run {why} before all of it was asked")
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
         """Write the run's folder from what has been observed without one."""
@@ -283,9 +292,19 @@ class Check:
 
     def _all_observations(self) -> Iterator[Observation]:
         yield from self._observed(call for call in self._ready() if call.scenario.is_quick_start)
-        while not why_nothing_was_judged(self._in_order()) and (ready := self._ready()):
+        while not self._is_to_end and (ready := self._ready()):
             yield from self._observed(ready)
             self._take_embedding_model()
+
+    @property
+    def _is_to_end(self) -> bool:
+        """Whether asking more would be for nothing, or is not allowed."""
+        is_over = self.observer.allowance.is_over() or bool(self.gave_up)
+        return is_over or bool(why_nothing_was_judged(self._in_order()))
+
+    @property
+    def _bound(self) -> str:
+        return f"the {self.settings.max_duration_s:g} s of --max-duration"
 
     def _observed(self, calls: Iterable[Call]) -> Iterator[Observation]:
         ready = [(call, self._before(call)) for call in calls]
@@ -293,6 +312,9 @@ class Check:
         for seen in self.observer.observe_all(ready, concurrency):
             self._add(seen)
             yield seen
+            self.gave_up = why_to_give_up(list(self.observations.values()))
+            if self.gave_up:
+                return
 
     def _ready(self) -> list[Call]:
         """What can be asked now."""
@@ -340,7 +362,13 @@ class Check:
         if self._left_out:
             yield f"the budget left out {len(self._left_out):,} of {planned:,} calls"
         if not self.has_ended and self._ready():
-            yield f"it was interrupted after {len(self.observations):,} of {planned:,} calls"
+            after = f"after {len(self.observations):,} of {planned:,} calls"
+            if self.gave_up:
+                yield f"it was given up {after}: {self.gave_up}"
+            elif self.observer.allowance.is_over():
+                yield f"{self._bound} were over {after}"
+            else:
+                yield f"it was interrupted {after}"
 
     def _unasked(self) -> Mapping[tuple[UseName, str], tuple[UseState, str]]:
         """Why nothing was asked for a use through a client: refused to a probe, or narrowed away."""
@@ -455,6 +483,7 @@ def check(
         settings.rpm or target.rpm,
         None if requests is None else requests - len(planned.calls),
         retries_each=target.retries,
+        until_ns=_until_ns(settings.max_duration_s),
     )
     with started(target, environ) as (at, connection), ExitStack() as stack:
 
@@ -468,6 +497,10 @@ def check(
             return opened(replace(connection, models={**connection.models, "embeddings": embedding_model}))
 
         yield Check(at, settings, opened(connection), planned, now(), reopened, list(notes_on(connection)))
+
+
+def _until_ns(max_duration_s: float | None) -> int:
+    return 0 if max_duration_s is None else time.monotonic_ns() + round(max_duration_s * 1e9)
 
 
 def now() -> str:

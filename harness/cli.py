@@ -129,6 +129,12 @@ def check(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=64, help="How many requests at a time; default: 4.")
     ] = None,
+    max_duration: Annotated[
+        float | None,
+        typer.Option(
+            "--max-duration", min=1, metavar="SECONDS", help="End then, and judge what there is as partial."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The folder of the run.")] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with the interrupted run of this folder.")
@@ -169,6 +175,7 @@ def check(
         rpm=rpm,
         concurrency=concurrency,
         config=config,
+        max_duration_s=max_duration,
     )
     names = formats_of(formats)
     console = Console(no_color=no_color, highlight=False)
@@ -808,6 +815,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if any(thread.name.startswith("observer") for thread in threading.enumerate()):
+            # Calls that a check gave up are under way, and nobody waits for what they bring.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+        raise
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

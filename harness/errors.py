@@ -15,19 +15,24 @@ LikewiseError
     └── BrokenGeneratorError  load that ended over a mistake in the code that makes it
 """
 
+from harness.visible import visible
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
 
 class LikewiseError(Exception):
-    """An error that its user can mend: `happened` and `next_step` are one sentence each."""
+    """An error that its user can mend: `happened` and `next_step` are one sentence each.
+
+    They may quote an endpoint, so that what acts on a terminal is made visible in them.
+    """
 
     exit_code = 2
 
     def __init__(self, happened: str, next_step: str) -> None:
-        super().__init__(f"{happened} {next_step}")
-        self.happened = happened
-        self.next_step = next_step
+        self.happened = visible(happened, kept="\n")
+        self.next_step = visible(next_step, kept="\n")
+        super().__init__(f"{self.happened} {self.next_step}")
 
     def __reduce__(self) -> tuple[type["LikewiseError"], tuple[str, str]]:
         """What makes it again in another process."""

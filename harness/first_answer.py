@@ -1,7 +1,7 @@
 """The first answer of an endpoint: whether there is something to judge at all, and if not, what to do."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.access import Variable
 from harness.errors import NothingJudgedError
@@ -23,12 +23,29 @@ _UNANSWERED = {
         "Check the port, and use https:// if the endpoint speaks TLS.",
     ),
     Ending.TIMEOUT: ("did not answer in time", "Check that the model is loaded, then ask again."),
+    Ending.OVERSIZED: (
+        "sent more than anybody reads",
+        "Check the host and the port of base_url, and what stands before the endpoint.",
+    ),
     Ending.CUT: (
         "closed the connection without an answer",
         "Look into the endpoint's log, and use https:// if it speaks TLS.",
     ),
     Ending.UNSENT: ("could not be asked", "Check base_url and model."),
 }
+
+
+LONG_WAIT_S = 60.0
+"""Whoever asks for more has used up what is there for hours or days: no check waits for it."""
+
+_DAY_S = 86_400
+_BUSY_ADVICE = "Wait until the limit is over, or ask with a key that has another one."
+
+
+def asked_to_wait_s(response: Response) -> float | None:
+    """The seconds after which an answer asks to come again; None where it says nothing that can be read."""
+    asked = response.header("retry-after") or ""
+    return float(asked) if asked.isascii() and asked.isdigit() else None
 
 
 def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
@@ -43,9 +60,16 @@ def raise_if_nothing_to_judge(seen: Observation, target: Target) -> None:
     answered = f"{exchange.request.url} answered HTTP {response.status}"
     if response.status in {401, 403}:
         raise NothingJudgedError(f"{answered}: {_said(response)}.", key_advice(target))
+    wait_s = asked_to_wait_s(response)
+    if response.status in {429, 503} and wait_s is not None and wait_s > LONG_WAIT_S:
+        wanted = "in days" if wait_s > _DAY_S else f"in {wait_s:,.0f} s"
+        raise NothingJudgedError(f"{answered}: it is busy, and asks to come again {wanted}.", _BUSY_ADVICE)
     if 300 <= response.status < 400:
         location = response.header("location") or "somewhere else"
         raise NothingJudgedError(f"{answered}, a redirect to {location}.", "Set base_url to where it leads.")
+    if not response.body.strip() and exchange.ended not in {Ending.COMPLETE, Ending.LEFT}:
+        _, next_step = _UNANSWERED.get(exchange.ended, _UNANSWERED[Ending.CUT])
+        raise NothingJudgedError(f"{answered} and then no answer: {exchange.detail}.", next_step)
     if not response.body.strip():
         raise NothingJudgedError(f"{answered} with an empty body.", base_url_advice(target))
     if is_html(response.media_type, response.body):
@@ -62,6 +86,29 @@ def why_nothing_was_judged(observations: Iterable[Observation]) -> str:
         return ""
     told = ", ".join(f"{reason} ({count} of {len(calls)})" for reason, count in reasons.most_common(3))
     return f"the founding calls came to nothing: {told}"
+
+
+_LATEST = 24
+_MOST_STUCK = 12
+
+
+def why_to_give_up(observations: Sequence[Observation]) -> str:
+    """Why the rest of a check would be waiting: half of the latest calls ran into silence or a rate limit.
+
+    Empty where it goes on. `observations` are in the order in which they came.
+    """
+    stuck = Counter(filter(None, map(_stuck, observations[-_LATEST:])))
+    if stuck.total() < _MOST_STUCK:
+        return ""
+    told = ", ".join(f"{count} × {way}" for way, count in stuck.most_common())
+    return f"of the latest {min(len(observations), _LATEST)} calls, {stuck.total()} were for nothing, {told}"
+
+
+def _stuck(seen: Observation) -> str:
+    response = seen.exchange.response
+    if seen.exchange.ended is Ending.TIMEOUT:
+        return seen.exchange.detail.partition(" after ")[0].partition(" before ")[0]
+    return "HTTP 429" if response is not None and response.status == 429 else ""
 
 
 PROXY_ADVICE = "Check that the proxy runs, and that it lets requests to this host pass."

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, lru_cache, partial
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from harness.scenario import Lacks, Mode, Scenario
 from harness.target import Waiver
 from harness.verdict import Outcome, Verdict
 from harness.wire.exchange import Ending
+from harness.wire.json_text import well_formed
 
 Lookup = Callable[[str, str, Mode], Observation]
 """Finds the observation of a scenario, a client and a mode; KeyError when there is none."""
@@ -240,22 +241,52 @@ def _verdict(
     try:
         evidence = evidence_of()
         if isinstance(evidence, NotJudgedError):
-            return Verdict(*place, Outcome.INCONCLUSIVE, str(evidence))
-        violations = tuple(rule.check(evidence))
+            return Verdict(*place, Outcome.INCONCLUSIVE, well_formed(str(evidence)))
+        standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
+        standing = [waiver for waiver in standing if all(_is_of_path(waiver, url) for url in urls)]
+        violations = tuple(_told(map(_well_formed, rule.check(evidence)), standing))
     except NotJudgedError as reason:
-        return Verdict(*place, Outcome.INCONCLUSIVE, str(reason))
+        return Verdict(*place, Outcome.INCONCLUSIVE, well_formed(str(reason)))
     except Exception as error:  # noqa: BLE001  # a rule that breaks is our fault and must not end the run
-        return Verdict(*place, Outcome.ERROR, f"the rule itself raised {type(error).__name__}: {error}")
+        raised = well_formed(f"{type(error).__name__}: {error}")
+        return Verdict(*place, Outcome.ERROR, f"the rule itself raised {raised}")
     if not violations:
         return Verdict(*place, Outcome.PASS)
-    standing = [waiver for waiver in waivers if waiver.rule == rule.id and _stands(waiver, today)]
-    standing = [waiver for waiver in standing if all(_is_of_path(waiver, url) for url in urls)]
     left = tuple(violation for violation in violations if not _waiver_of(violation, standing))
     if left:
         waived = len(violations) - len(left)
         return Verdict(*place, Outcome.FAIL, _sentence(left[0]), left, waived)
     first = _waiver_of(violations[0], standing)
     return Verdict(*place, Outcome.WAIVED, first.reason if first else "", violations, len(violations))
+
+
+_MOST_VIOLATIONS = 100
+"""So many are told of one verdict: an answer may break a rule a million times."""
+
+
+def _told(violations: Iterable[Violation], waivers: Sequence[Waiver]) -> Iterator[Violation]:
+    """The first violations; one that no waiver covers is among them, wherever it comes."""
+    is_covered = True
+    for number, violation in enumerate(violations):
+        covered = _waiver_of(violation, waivers) is not None
+        if number < _MOST_VIOLATIONS or (is_covered and not covered):
+            yield violation
+        is_covered = is_covered and covered
+        if number >= _MOST_VIOLATIONS and not is_covered:
+            return
+
+
+def _well_formed(violation: Violation) -> Violation:
+    """The same in text that can be written, whatever an answer had in it."""
+    texts = f"{violation.received}{violation.expected}{violation.pointer or ''}"
+    if texts.isascii():
+        return violation
+    return replace(
+        violation,
+        received=well_formed(violation.received),
+        expected=well_formed(violation.expected),
+        pointer=None if violation.pointer is None else well_formed(violation.pointer),
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -26,6 +26,7 @@ import zstandard
 
 from harness import __version__, content
 from harness.clients.reply import from_json as reply_from_json
+from harness.clients.reply import to_json as reply_to_json
 from harness.effect import Effect, effect_of
 from harness.errors import RunFolderError
 from harness.evidence import Observation
@@ -39,6 +40,7 @@ from harness.scenario import Mode, Scenario
 from harness.target import Target, Waiver
 from harness.uses import UseCell, UseName, UseState, use_table
 from harness.verdict import Outcome, Verdict
+from harness.wire import json_text
 from harness.wire.exchange import Ending, Exchange, from_json, to_json
 from harness.writing import whole, writing
 
@@ -264,8 +266,12 @@ def _tokens(observations: Iterable[Observation]) -> Tokens:
     )
 
 
+_MOST_TOKENS = 1_000_000_000
+"""More than any answer has; greater counts are mistakes, and rules tell of them."""
+
+
 def _sum(counts: Iterable[object]) -> int | None:
-    known = [count for count in counts if isinstance(count, int)]
+    known = [count for count in counts if isinstance(count, int) and abs(count) <= _MOST_TOKENS]
     return sum(known) if known else None
 
 
@@ -365,9 +371,9 @@ class ExchangeLog:
             "earlier": [to_json(one) for one in seen.earlier],
             "is_claimed": seen.is_claimed,
             "exchange": to_json(seen.exchange),
-            "reply": dataclasses.asdict(seen.reply),
+            "reply": reply_to_json(seen.reply),
         }
-        frame = self.compressor.compress(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        frame = self.compressor.compress(json_text.write(line) + b"\n")
         with writing(self.path):
             self.file.write(frame)
             self.file.flush()
@@ -499,7 +505,7 @@ class KeptExchanges(Mapping[Key, Exchange]):
             with self.path.open("rb") as file:
                 file.seek(start)
                 lines = zstandard.ZstdDecompressor().decompressobj().decompress(file.read(end - start))
-            return from_json(orjson.loads(lines.splitlines()[number])["exchange"])
+            return from_json(json_text.read_written(lines.splitlines()[number])["exchange"])
         except (IndexError, OSError, TypeError, ValueError, zstandard.ZstdError) as error:
             raise KeyError(key) from error
 
@@ -518,7 +524,7 @@ class KeptExchanges(Mapping[Key, Exchange]):
                 for number, line in enumerate(lines.splitlines()):
                     # The key stands in front; the exchange is long, and is parsed when it is asked for.
                     front, found, _ = line.partition(b',"exchange":')
-                    seen = orjson.loads(front + b"}" if found else line)
+                    seen = json_text.read_written(front + b"}" if found else line)
                     places[str(seen["scenario"]), str(seen["client"]), str(seen["mode"])] = start, end, number
         return places
 
@@ -578,8 +584,8 @@ def recorded_lines(path: Path) -> Iterator[dict[str, Any]]:
         with path.open("rb") as file:
             reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             for line in io.BufferedReader(reader):
-                seen = orjson.loads(line)
+                seen = json_text.read_written(line)
                 if isinstance(seen, dict):
                     yield seen
-    except (OSError, zstandard.ZstdError, orjson.JSONDecodeError):
+    except (OSError, zstandard.ZstdError, ValueError, RecursionError):
         return

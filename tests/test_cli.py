@@ -209,7 +209,7 @@ def test_the_first_file_is_written_once_and_can_be_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("room_bytes", "name"), [(1_000, "exchanges.jsonl.zst"), (20_000, "run.json"), (150_000, "report.html")]
+    ("room_bytes", "name"), [(1_000, "exchanges.jsonl.zst"), (20_000, "run.json"), (160_000, "report.html")]
 )
 def test_a_disk_that_fills_up_is_said_in_one_sentence(room_bytes: int, name: str, tmp_path: Path) -> None:
     """What was written before it did is whole; what was not is not there."""

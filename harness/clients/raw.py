@@ -51,7 +51,7 @@ class StreamError(Exception):
 def _error_code(body: bytes) -> str | None:
     try:
         code = json.loads(body)["error"]["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return code if isinstance(code, str) else None
 

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import wraps
 from itertools import accumulate, pairwise
 from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
+from harness.wire import json_text
+from harness.wire.limits import JSON_LEVELS
 from harness.wire.redaction import Secrets, redact_text
+from harness.wire.words import plain_words
 
 _Args = ParamSpec("_Args")
 _Read = TypeVar("_Read")
@@ -249,13 +252,19 @@ _BETWEEN = "\n\n"
 
 
 def kept(reply: Reply, secrets: Secrets | None) -> Reply:
-    """The reply without its secrets, and with a long message cut: after they are gone, or half might stay."""
+    """The reply without its secrets, and with a long message cut: after they are gone, or half might stay.
+
+    What is nested more deeply than it can be walked is not kept: who reads it gets no further either.
+    """
+    if json_text.levels_of(to_json(reply)) > JSON_LEVELS:
+        deep = f"what the client gave is nested more than {JSON_LEVELS} levels deep"
+        reply = Reply(raised=Raised("RecursionError", deep), notes=reply.notes)
     if reply.raised is not None:
-        message = redact_text(reply.raised.message, secrets)[:_MESSAGE_CHARS]
+        message = plain_words(redact_text(reply.raised.message, secrets))[:_MESSAGE_CHARS]
         reply = replace(reply, raised=replace(reply.raised, message=message))
     if secrets is None or not secrets.may_be_in(_dumped(reply)):
         return reply
-    dumped = json.dumps(asdict(replace(reply, printed=())), default=str)
+    dumped = json.dumps(to_json(replace(reply, printed=())), default=str)
     redacted = secrets.body(dumped)
     printed = None if reply.printed is None else _redacted_lines(reply.printed, secrets)
     if redacted == dumped:
@@ -268,7 +277,7 @@ def _dumped(reply: Reply) -> str:
         return orjson.dumps(reply, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
         # Half of a surrogate pair, which an SDK passes on as it came.
-        return json.dumps(asdict(reply), default=str, ensure_ascii=False)
+        return json.dumps(to_json(reply), default=str, ensure_ascii=False)
 
 
 def _redacted_lines(lines: Sequence[str], secrets: Secrets) -> tuple[str, ...]:
@@ -276,6 +285,26 @@ def _redacted_lines(lines: Sequence[str], secrets: Secrets) -> tuple[str, ...]:
     whole = secrets.body(_BETWEEN.join(lines))
     starts = accumulate((len(line) + len(_BETWEEN) for line in lines), initial=0)
     return tuple(whole[start : end - len(_BETWEEN)] for start, end in pairwise(starts))
+
+
+def to_json(reply: Reply) -> dict[str, Any]:
+    """The reply as plain values; `from_json` gives it back. Nothing is copied but the reply's own shape."""
+    values = _fields(reply)
+    choices = [
+        {**_fields(choice), "tool_calls": [_fields(call) for call in choice.tool_calls]}
+        for choice in reply.choices
+    ]
+    usage = None if reply.usage is None else _fields(reply.usage)
+    return {
+        **values,
+        "choices": choices,
+        "usage": usage,
+        "raised": None if reply.raised is None else _fields(reply.raised),
+    }
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def from_json(value: Mapping[str, Any]) -> Reply:

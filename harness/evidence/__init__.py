@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
-import orjson
-
 from harness.clients.reply import Reply
 from harness.evidence.grounds import NONE, Grounds
 from harness.scenario import Mode, Scenario
+from harness.wire import json_text
 from harness.wire.exchange import Ending, Exchange, Json, Response
 
 Object: TypeAlias = dict[str, Any]
@@ -153,7 +152,9 @@ class Observation:
         """The body as JSON; raises NotJudgedError when it is not."""
         body = parsed(self.response.body)
         if body is NO_JSON:
-            raise NotJudgedError(f"the body is not JSON: {shown(self.response.body)}")
+            raise NotJudgedError(
+                f"the body is {why_no_json(self.response.body)}: {shown(self.response.body)}"
+            )
         return body
 
 
@@ -250,11 +251,20 @@ NO_JSON = object()
 
 
 def parsed(data: bytes) -> Any:
-    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON."""
+    """JSON as RFC 8259 has it (no NaN, no trailing text), or NO_JSON; half characters stay as they are."""
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
+        return json_text.read(data)
+    except json_text.UnreadableJsonError:
         return NO_JSON
+
+
+def why_no_json(data: bytes) -> str:
+    """What bytes are that `parsed` gives NO_JSON for: no JSON, or JSON that is nested too deeply."""
+    try:
+        json_text.read(data)
+    except json_text.UnreadableJsonError as error:
+        return str(error)
+    return "JSON"
 
 
 def objects(value: object, pointer: str) -> Iterator[tuple[str, Object]]:
@@ -265,12 +275,16 @@ def objects(value: object, pointer: str) -> Iterator[tuple[str, Object]]:
                 yield f"{pointer}/{index}", item
 
 
+_QUOTED_TIMES = 100
+"""A body is looked at so much further than it is quoted: white space at its start is not shown."""
+
+
 def shown(value: object, limit: int = 120) -> str:
     """A value as a finding quotes it: short, on one line."""
     if isinstance(value, bytes):
-        text = value.decode("utf-8", "replace") or "an empty body"
+        text = value[: _QUOTED_TIMES * limit].decode("utf-8", "replace") or "an empty body"
     else:
-        text = orjson.dumps(value, default=repr).decode()
+        text = json_text.shown(value)
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 

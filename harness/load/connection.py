@@ -32,6 +32,7 @@ from harness.load.arrival_clock import (
 )
 from harness.load.http_body import Chunks, Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
+from harness.wire.limits import Limits
 from harness.wire.way import Way, tls_context
 
 _Socket: Any = monkey.get_original("socket", "socket")
@@ -138,11 +139,12 @@ class Connection:
             return True
         return True
 
-    def exchange(self, request: bytes, timeout_s: float) -> Received:
-        """Send a request and read the answer to its end."""
+    def exchange(self, request: bytes, limits: Limits) -> Received:
+        """Send a request and read the answer to its end, or to the first bound that it passes."""
+        timeout_s = limits.total_s
         connected_ns, self._connected_ns = self._connected_ns, None
         ahead_ns = realtime_ahead_ns()
-        reader = _Reader(self._receive, self._hub.loop.run_callback)
+        reader = _Reader(self._receive, self._hub.loop.run_callback, limits)
         timer = self._hub.loop.timer(timeout_s)
         timer.start(reader.end, End.TIMEOUT, f"no end within {timeout_s:g} s")
         try:
@@ -261,6 +263,7 @@ class _Reader:
         "_defer",
         "_has_last_chunk",
         "_is_chunked",
+        "_limits",
         "_receive",
         "chunks",
         "ended",
@@ -276,8 +279,9 @@ class _Reader:
         self,
         receive: Callable[[bytearray], bytes],
         defer: Callable[..., object],
+        limits: Limits,
     ) -> None:
-        self._receive, self._defer = receive, defer
+        self._receive, self._defer, self._limits = receive, defer, limits
         self.waiter: Waiter[None] = Waiter()
         self.raw = bytearray()
         self.whole = b""
@@ -312,6 +316,9 @@ class _Reader:
             self._end_of_connection()
             return
         self.reads.append((time.monotonic_ns(), stamp, len(raw)))
+        if len(raw) > self._limits.wire_bytes:
+            self.end(End.OVERSIZED, f"the answer passed {self._limits.wire_bytes:,} bytes on the wire")
+            return
         if not self._is_chunked:
             self._look_for_end()
         elif self._has_last_chunk or raw.find(b"\r\n0", max(0, size - _LINE_SIZE)) >= 0:
@@ -338,6 +345,8 @@ class _Reader:
             self.end(End.NOT_HTTP, str(error))
             return
         if self.head is None:
+            if len(self.raw) > self._limits.head_bytes:
+                self.end(End.OVERSIZED, f"the head passed {self._limits.head_bytes:,} bytes")
             return
         self._is_chunked = self.head.is_chunked
         self._look_for_end()

@@ -47,7 +47,15 @@ _LAYERS = (
 """The files of suites/ whose rules judge one answer by itself."""
 
 _USAGE_RULES = frozenset({"stream.usage-given"})
-_UNJUDGED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.CLIENT_ERROR, Outcome.RATE_LIMITED})
+_UNJUDGED = frozenset(
+    {
+        Outcome.UNREACHABLE,
+        Outcome.TIMEOUT,
+        Outcome.OVERSIZED,
+        Outcome.CLIENT_ERROR,
+        Outcome.RATE_LIMITED,
+    }
+)
 _CUT = frozenset({Outcome.CUT, Outcome.RESET, Outcome.UNFINISHED})
 _KINDS_KEPT = 500
 

@@ -15,7 +15,7 @@ import orjson
 
 from harness.load.http_body import Pieces
 from harness.load.record import Outcome
-from harness.wire import sse
+from harness.wire import json_text, sse
 
 OutputKind: TypeAlias = Literal["reasoning", "content", "tool_call"]
 
@@ -379,7 +379,7 @@ def _parsed(data: bytes) -> object:
 def _message(answer: Mapping[str, Any]) -> str:
     error = answer.get("error")
     message = error.get("message") if isinstance(error, dict) else error or answer.get("message")
-    return str(message)
+    return message if isinstance(message, str) else json_text.shown(message)
 
 
 def _shown(data: bytes) -> str:

@@ -12,7 +12,9 @@ from harness.load.reading import SAID_BYTES, Reading, read_plain, read_stream
 from harness.load.record import Answered, Outcome, RequestRecord
 from harness.load.workload import LoadRequest
 from harness.scenario import Mode
+from harness.wire.json_text import shown
 from harness.wire.redaction import Secrets, redact_text
+from harness.wire.words import plain_words
 
 _DETAIL_CHARS = 200
 
@@ -26,6 +28,8 @@ class End(Enum):
     LEFT = "left"
     """The client stopped reading before the end, as SDKs do at [DONE] and at what they can't read."""
     TIMEOUT = "timeout"
+    OVERSIZED = "oversized"
+    """The harness stopped reading at its limit."""
     NOT_HTTP = "not http"
 
 
@@ -33,6 +37,7 @@ _OUTCOMES = {
     End.CUT: Outcome.CUT,
     End.RESET: Outcome.RESET,
     End.TIMEOUT: Outcome.TIMEOUT,
+    End.OVERSIZED: Outcome.OVERSIZED,
     End.NOT_HTTP: Outcome.NOT_HTTP,
 }
 
@@ -161,7 +166,7 @@ class Taken:
 
     def _shown(self, detail: str) -> str:
         """The start of a detail. The key is taken out first: half of it might not be found."""
-        said = detail.encode("utf-8", "backslashreplace").decode()
+        said = plain_words(detail.encode("utf-8", "backslashreplace").decode())
         return redact_text(said, self.secrets)[:_DETAIL_CHARS]
 
 
@@ -188,6 +193,9 @@ def _body(received: Received, arrived: Sequence[int]) -> tuple[bytes, Pieces]:
 
 
 def _reading(received: Received, mode: Mode, body: bytes, pieces: Pieces) -> Reading:
+    if received.end is End.OVERSIZED:
+        # Nobody reads what is too much: one such answer would hold up a whole run.
+        return Reading(Outcome.OVERSIZED, received.detail)
     if received.head is None or received.head.status != 200 or not body:
         return Reading(Outcome.EMPTY, "the body is empty")
     return read_stream(body, pieces) if mode is Mode.STREAM else read_plain(body, pieces[-1][0])
@@ -215,7 +223,8 @@ def _outcome(received: Received, reading: Reading, body: bytes) -> tuple[Outcome
 def _message(body: bytes) -> str:
     try:
         value = orjson.loads(body[body.find(b"{") : body.rfind(b"}") + 1])
-        return str(value["error"]["message"])
+        message = value["error"]["message"]
+        return message if isinstance(message, str) else shown(message)
     except (ValueError, KeyError, TypeError):
         return body[:SAID_BYTES].decode("utf-8", "replace").strip()
 

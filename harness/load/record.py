@@ -38,6 +38,8 @@ class Outcome(StrEnum):
     """A body, or an event of a stream, that is no JSON object."""
     NOT_HTTP = "not http"
     TIMEOUT = "timeout"
+    OVERSIZED = "oversized"
+    """The harness stopped reading at its limit."""
     UNREACHABLE = "unreachable"
     """No connection was made."""
     CLIENT_ERROR = "client error"

@@ -56,6 +56,6 @@ class SdkClient:
 
 def sdk_client(name: str, endpoint: Endpoint, use: Callable[[httpx2.Client], Use]) -> SdkClient:
     """A client for one user; `use` is given the HTTP client to build on."""
-    tap = Tap(endpoint.limits.total_s)
+    tap = Tap(endpoint.limits)
     http = client(tap, endpoint)
     return SdkClient(name, endpoint, tap, http, use(http), endpoint.redacted)

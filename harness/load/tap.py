@@ -5,7 +5,8 @@ stays as its users have it; only the reading notes what it reads.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,14 +25,17 @@ from harness.load.arrival_clock import (
 )
 from harness.load.http_body import Head, NotHttpError, dechunked, parsed_head
 from harness.load.received import End, Received
+from harness.wire.bounds import Bounds, LimitReachedError
+from harness.wire.exchange import Ending
+from harness.wire.limits import Limits
 from harness.wire.way import proxy_of, tls_context
 
 
 @dataclass(slots=True)
 class Tap:
-    """What is noted of one request at a time, which may take `total_s`."""
+    """What is noted of one request at a time, which may take so much."""
 
-    total_s: float
+    limits: Limits
     raw: bytearray = field(default_factory=bytearray)
     reads: list[RawRead] = field(default_factory=list)
     connected_ns: int | None = None
@@ -39,21 +43,29 @@ class Tap:
     has_stamps: bool = False
     has_ended: bool = False
     ahead_ns: int = 0
-    until_s: float = 0.0
+    bounds: Bounds = field(init=False)
+    passed: LimitReachedError | None = None
 
     def begin(self) -> None:
         """Forget the request before."""
         self.raw, self.reads, self.connected_ns, self.sent_ns = bytearray(), [], None, None
         self.has_ended = False
         self.ahead_ns = realtime_ahead_ns()
-        self.until_s = time.monotonic() + self.total_s
+        self.bounds, self.passed = Bounds(self.limits, time.monotonic_ns()), None
 
     def left_s(self, timeout_s: float | None) -> float:
         """How long a read may take: the library's own bound, and no longer than the request has left."""
-        left_s = self.until_s - time.monotonic()
-        if left_s <= 0:
-            raise httpcore2.ReadTimeout(f"no end within {self.total_s:g} s")
-        return left_s if timeout_s is None else min(left_s, timeout_s)
+        with self.noting():
+            return self.bounds.left_s(timeout_s)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Keep what is raised at a bound: the SDKs raise something else over it."""
+        try:
+            yield
+        except LimitReachedError as error:
+            self.passed = error
+            raise
 
     def received(self, ended_ns: int, error: Exception | None) -> Received | None:
         """What has come; None where nothing could be sent, or only a proxy was asked."""
@@ -74,6 +86,9 @@ class Tap:
     def _end(self, raw: bytes, head: Head | None, error: Exception | None) -> tuple[End, str]:
         if head is not None and _is_whole(raw, head, has_ended=self.has_ended):
             return End.COMPLETE, ""
+        if self.passed is not None:
+            is_late = self.passed.ending is Ending.TIMEOUT
+            return End.TIMEOUT if is_late else End.OVERSIZED, str(self.passed)
         causes = list(_causes(error))
         if any(isinstance(cause, httpcore2.TimeoutException) for cause in causes):
             return End.TIMEOUT, str(error)
@@ -128,6 +143,8 @@ class _TappedStream(httpcore2.NetworkStream):
         if data:
             self._tap.raw += data
             self._tap.reads.append((time.monotonic_ns(), stamp, len(self._tap.raw)))
+            with self._tap.noting():
+                self._tap.bounds.took(len(data))
         else:
             self._tap.has_ended = True
         return data
@@ -178,8 +195,33 @@ class TappedTransport(httpx2.HTTPTransport):
 
     def __init__(self, tap: Tap, **options: Any) -> None:
         super().__init__(**options)
+        self._tap = tap
         # The library's transport takes no backend; its pool does.
         self._pool._network_backend = _TappedBackend(tap)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request; a coded body, which nobody asked for, is undone no further than its bound."""
+        response = super().handle_request(request)
+        codings = response.headers.get("content-encoding", "")
+        self._tap.bounds.took_head(codings, is_stream=False)
+        if codings:
+            response.stream = _BoundedBody(response.stream, self._tap)
+        return response
+
+
+class _BoundedBody(httpx2.SyncByteStream):
+    def __init__(self, stream: Any, tap: Tap) -> None:
+        self._stream, self._tap = stream, tap
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._stream:
+            with self._tap.noting():
+                self._tap.bounds.took_body(data)
+            yield data
+
+    def close(self) -> None:
+        """Close it."""
+        self._stream.close()
 
 
 def client(tap: Tap, endpoint: Endpoint) -> httpx2.Client:

@@ -4,25 +4,19 @@ Endpoints and models say anything: terminal escapes, bidirectional overrides, te
 the format itself (HTML, XML, Markdown, rich) is left to the format.
 """
 
-import unicodedata
-
-_JOINERS = "\u200c\u200d"
-"""They hold emoji and words of many scripts together, and are seen by what they join."""
-
-_DELETE = 0x7F
-_CONTROL_PICTURES = 0x2400
+from harness.visible import visible
 
 
 def one_line(text: str, limit: int) -> str:
     """The first `limit` characters, all of them visible, on one line; says how many more there are."""
     if len(text) <= limit and text.isprintable():
         return text
-    return _visible(text[:limit]) + _rest(text, limit)
+    return visible(text[:limit]) + _rest(text, limit)
 
 
 def many_lines(text: str, limit: int) -> str:
     """As `one_line`, with line feeds and tabs left as they are."""
-    return _visible(text[:limit], kept="\n\t") + _rest(text, limit)
+    return visible(text[:limit], kept="\n\t") + _rest(text, limit)
 
 
 def command(curl: str, limit: int) -> str:
@@ -41,21 +35,6 @@ def command(curl: str, limit: int) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun: `1 rule`, `1,079 rules`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _visible(text: str, kept: str = "") -> str:
-    if text.isprintable():
-        return text
-    return "".join(char if char in kept else _shown(char) for char in text)
-
-
-def _shown(char: str) -> str:
-    if char.isprintable() or char in _JOINERS or unicodedata.category(char) == "Zs":
-        return char
-    number = ord(char)
-    if number < ord(" "):
-        return chr(_CONTROL_PICTURES + number)
-    return "\N{SYMBOL FOR DELETE}" if number == _DELETE else f"⟨U+{number:04X}⟩"
 
 
 def _rest(text: str, limit: int) -> str:

@@ -78,7 +78,12 @@ def schema(kind: str, level: Level) -> dict[str, JSON]:
 
 def conforms(kind: str, instance: JSON, level: Level) -> bool:
     """Whether an instance is valid at a level: the fast answer, without the why."""
-    return _gate(kind, level).is_valid(instance)
+    gate = _gate(kind, level)
+    try:
+        return gate.is_valid(instance)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, in a name or where a word is wanted: it is none that a schema names.
+        return gate.is_valid(_whole(instance))
 
 
 def violations(kind: str, instance: JSON, level: Level) -> tuple[SchemaViolation, ...]:
@@ -104,6 +109,17 @@ def explained(kind: str, instance: JSON, level: Level) -> tuple[SchemaViolation,
             for leaf in _leaves(error, demanded):
                 found.setdefault(leaf.pointer, leaf)
     return tuple(found[pointer] for pointer in sorted(found))
+
+
+def _whole(instance: JSON) -> JSON:
+    """The instance with a replacement character for each half of a surrogate pair."""
+    if isinstance(instance, str):
+        return instance.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(instance, list):
+        return [_whole(item) for item in instance]
+    if isinstance(instance, dict):
+        return {str(_whole(name)): _whole(value) for name, value in instance.items()}
+    return instance
 
 
 @cache

@@ -5,7 +5,6 @@ All times are nanoseconds of `time.monotonic_ns`.
 """
 
 import base64
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,11 +12,12 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TypeAlias
 
-import zstandard
+from harness.wire.coding import CodingError, Decoding, TooLongError
+from harness.wire.limits import Limits
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-_Decoder: TypeAlias = "zlib._Decompress | zstandard.ZstdDecompressionObj"
+_MOST_BYTES = Limits().body_bytes
 
 
 class Ending(StrEnum):
@@ -93,9 +93,12 @@ class Response:
 
     @cached_property
     def decoded_reads(self) -> tuple[Read, ...]:
-        """The reads with their content coding undone; an undecodable rest is left as it came."""
-        decoder = _decoder((self.header("content-encoding") or "identity").strip().lower())
-        return self.reads if decoder is None else tuple(_decoded(self.reads, decoder))
+        """The reads with their content coding undone; an undecodable rest is left as it came.
+
+        They end where the body would pass its bound.
+        """
+        decoding = Decoding(self.header("content-encoding") or "", _MOST_BYTES)
+        return tuple(_decoded(self.reads, decoding)) if decoding.is_any else self.reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,22 +215,15 @@ def _integer(value: object) -> int:
     return value
 
 
-def _decoder(coding: str) -> "_Decoder | None":
-    match coding:
-        case "gzip" | "x-gzip":
-            return zlib.decompressobj(zlib.MAX_WBITS | 16)
-        case "deflate":
-            return zlib.decompressobj()
-        case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj()
-        case _:
-            return None
-
-
-def _decoded(reads: tuple[Read, ...], decoder: "_Decoder") -> Iterator[Read]:
+def _decoded(reads: tuple[Read, ...], decoding: Decoding) -> Iterator[Read]:
     for number, read in enumerate(reads):
+        pieces: list[bytes] = []
         try:
-            yield Read(read.arrived_ns, decoder.decompress(read.data))
-        except (zlib.error, zstandard.ZstdError):
+            pieces.extend(decoding.pieces(read.data))
+        except CodingError:
             yield from reads[number:]
             return
+        except TooLongError:
+            yield Read(read.arrived_ns, b"".join(pieces))
+            return
+        yield Read(read.arrived_ns, b"".join(pieces))

@@ -14,18 +14,20 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import httpx
 import httpx2
 
+from harness.wire.bounds import Bounds, LimitReachedError, hold
 from harness.wire.exchange import Ending, Exchange, Headers, Read, Request, Response
-from harness.wire.limits import Limits
+from harness.wire.limits import COARSE_READ_BYTES, FINE_READS, KEPT_OF_OVERSIZED_BYTES, Limits
 from harness.wire.redaction import Secrets, redact, redact_headers, redact_pieces, redact_text, redact_url
 from harness.wire.surplus import note_reads, note_reads_async
 from harness.wire.way import Way, proxy_of, tls_context
+from harness.wire.words import sentence_of
 
 _LATE_S = 0.002
 _LATE_STREAM_S = 0.25
@@ -33,19 +35,20 @@ _SURPLUS_BYTES = 256
 """So much is kept of what was overwritten whole: no half of a secret stands at its end."""
 
 
-class LimitReachedError(Exception):
-    """Raised into the client when an exchange passes the harness's limits; the exchange says which."""
-
-    def __init__(self, ending: Ending, detail: str) -> None:
-        super().__init__(detail)
-        self.ending = ending
-
-
 @dataclass(slots=True)
 class Tape:
-    """The exchanges of one client call, in order; `secrets` is what is overwritten in them."""
+    """The exchanges of one client call, in order; `secrets` is what is overwritten in them.
+
+    `until_ns` is when the whole run has to end, as `time.monotonic_ns` has it; 0 where nothing says so.
+    `body_bytes` is how long a body may be where that is less than the limits have;
+    `took_bytes` is how much was read of all bodies.
+    """
 
     secrets: Secrets | None
+    until_ns: int = 0
+    body_bytes: int | None = None
+    took_bytes: int = 0
+    bodies: list["_RecordedBody | _AsyncRecordedBody"] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
 
 
@@ -53,14 +56,19 @@ _tape: ContextVar[Tape] = ContextVar("tape")
 
 
 @contextmanager
-def recording(secrets: Secrets | None) -> Iterator[Tape]:
-    """Everything that a recording transport carries inside this block goes to the tape that it gives."""
-    tape = Tape(secrets)
+def recording(secrets: Secrets | None, until_ns: int = 0, body_bytes: int | None = None) -> Iterator[Tape]:
+    """Everything that a recording transport carries inside this block goes to the tape that it gives.
+
+    What a client has not closed when the block ends, as where its user's code raised, was left.
+    """
+    tape = Tape(secrets, until_ns, body_bytes)
     token = _tape.set(tape)
     try:
         yield tape
     finally:
         _tape.reset(token)
+        for body in tape.bodies:
+            body.leave()
 
 
 @dataclass(slots=True)
@@ -68,14 +76,13 @@ class _Recorder:
     """One exchange while it happens."""
 
     request: Request
-    limits: Limits
+    bounds: Bounds
     way: Way
     tape: Tape
     response: Response | None = None
     reads: list[Read] = field(default_factory=list)
     stream: Any = None
     surplus: bytes = b""
-    size_bytes: int = 0
     has_ended: bool = False
     is_on_kept_connection: bool = True
 
@@ -89,21 +96,24 @@ class _Recorder:
         self.trace(name, info)
 
     def start(self, status: int, http_version: str, headers: Headers) -> None:
-        self.response = Response(status, http_version, headers, time.monotonic_ns(), ())
+        self.response = response = Response(status, http_version, headers, time.monotonic_ns(), ())
+        is_stream = response.media_type == "text/event-stream"
+        self.bounds.took_head(response.header("content-encoding") or "", is_stream=is_stream)
 
     def read(self, data: bytes) -> None:
-        arrived_ns = time.monotonic_ns()
-        self.reads.append(Read(arrived_ns, data))
-        self.size_bytes += len(data)
-        if self.size_bytes > self.limits.body_bytes:
-            raise LimitReachedError(Ending.OVERSIZED, f"the body passed {self.limits.body_bytes:,} bytes")
-        if arrived_ns - self.request.sent_ns > self.limits.total_s * 1e9:
-            raise LimitReachedError(Ending.TIMEOUT, f"the exchange took over {self.limits.total_s:g} s")
+        reads = self.reads
+        if len(reads) > FINE_READS and len(reads[-1].data) < COARSE_READ_BYTES:
+            reads[-1] = Read(time.monotonic_ns(), reads[-1].data + data)
+        else:
+            reads.append(Read(time.monotonic_ns(), data))
+        self.bounds.took_body(data)
+        self.bounds.left_s(None)
 
     def end(self, ended: Ending, detail: str = "") -> None:
         if self.has_ended:
             return
         self.has_ended = True
+        self.tape.took_bytes += self.bounds.decoded_bytes
         if ended is Ending.COMPLETE and self.stream is not None:
             self.surplus = self.stream.surplus(self.request.method, self._late_s())
         secrets = self.tape.secrets
@@ -115,7 +125,7 @@ class _Recorder:
             self.request.sent_ns,
         )
         exchange = Exchange(
-            request, self._redacted_response(), ended, time.monotonic_ns(), redact_text(detail, secrets)
+            request, self._redacted_response(ended), ended, time.monotonic_ns(), redact_text(detail, secrets)
         )
         self.tape.exchanges.append(exchange)
 
@@ -130,15 +140,17 @@ class _Recorder:
         ended = _ending_of(error, has_begun=self.response is not None)
         if ended is Ending.CUT and self.response is None and self.is_on_kept_connection:
             ended = Ending.STALE
-        self.end(ended, str(error) or type(error).__name__)
+        self.end(ended, self.bounds.silence or sentence_of(error))
 
-    def _redacted_response(self) -> Response | None:
+    def _redacted_response(self, ended: Ending) -> Response | None:
         if self.response is None:
             return None
         secrets = self.tape.secrets
         head = self.response
         recorded = Response(head.status, head.http_version, head.headers, head.started_ns, tuple(self.reads))
-        headers = redact_headers(head.headers, secrets)
+        if ended is Ending.OVERSIZED:
+            recorded = _start_of(recorded)
+        headers = redact_headers(recorded.headers, secrets)
         reads = recorded.reads
         pieces = redact_pieces((read.data for read in recorded.decoded_reads), secrets)
         if b"".join(pieces) != recorded.body:
@@ -147,6 +159,25 @@ class _Recorder:
             headers = _undone(headers, recorded)
         surplus = redact(self.surplus, secrets)[:_SURPLUS_BYTES]
         return Response(head.status, head.http_version, headers, head.started_ns, reads, surplus)
+
+
+def _start_of(recorded: Response) -> Response:
+    """As much as is kept of a body that was left at its bound, without its content coding."""
+    kept = Response(
+        recorded.status,
+        recorded.http_version,
+        tuple(pair for pair in recorded.headers if pair[0].lower() != "content-encoding"),
+        recorded.started_ns,
+        (),
+    )
+    left = KEPT_OF_OVERSIZED_BYTES
+    reads = []
+    for read in recorded.decoded_reads:
+        reads.append(Read(read.arrived_ns, read.data[:left]))
+        left -= len(read.data)
+        if left <= 0:
+            break
+    return replace(kept, reads=tuple(reads))
 
 
 def _undone(headers: Headers, recorded: Response) -> Headers:
@@ -179,6 +210,17 @@ def _ending_of(error: BaseException, *, has_begun: bool) -> Ending:
             return Ending.CUT
 
 
+def _recorder(request: Any, limits: Limits, way: Way) -> _Recorder:
+    """What records an exchange that begins now, in this context."""
+    tape = _tape.get()
+    sent = _sent(request)
+    if tape.body_bytes is not None:
+        limits = replace(limits, body_bytes=min(limits.body_bytes, tape.body_bytes))
+    bounds = Bounds(limits, sent.sent_ns, tape.until_ns)
+    hold(bounds)
+    return _Recorder(sent, bounds, way, tape)
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
@@ -196,7 +238,7 @@ class RecordingTransport(httpx.BaseTransport, httpx2.BaseTransport):
     def handle_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
         request.read()
-        recorder = _Recorder(_sent(request), self._limits, self._way, _tape.get())
+        recorder = _recorder(request, self._limits, self._way)
         request.extensions = {**request.extensions, "trace": recorder.trace}
         try:
             response = self._inner.handle_request(request)
@@ -221,7 +263,7 @@ class AsyncRecordingTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTranspor
     async def handle_async_request(self, request: Any) -> Any:
         """Send the library's request and give its response, whose body is recorded as it is read."""
         await request.aread()
-        recorder = _Recorder(_sent(request), self._limits, self._way, _tape.get())
+        recorder = _recorder(request, self._limits, self._way)
         request.extensions = {**request.extensions, "trace": recorder.trace_async}
         try:
             response = await self._inner.handle_async_request(request)
@@ -240,8 +282,14 @@ class _RecordedBody(httpx.SyncByteStream, httpx2.SyncByteStream):
         self._stream, self._recorder = stream, recorder
 
     def __iter__(self) -> Iterator[bytes]:
+        stream = iter(self._stream)
         try:
-            for data in self._stream:
+            while True:
+                # Whoever reads on may do so in another context than the one that asked.
+                hold(self._recorder.bounds)
+                data = next(stream, None)
+                if data is None:
+                    break
                 self._recorder.read(data)
                 yield data
         except BaseException as error:
@@ -253,14 +301,24 @@ class _RecordedBody(httpx.SyncByteStream, httpx2.SyncByteStream):
         self._recorder.end(Ending.LEFT)
         self._stream.close()
 
+    def leave(self) -> None:
+        """Close it where nobody has."""
+        if not self._recorder.has_ended:
+            self.close()
+
 
 class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
     def __init__(self, stream: Any, recorder: _Recorder) -> None:
         self._stream, self._recorder = stream, recorder
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream = aiter(self._stream)
         try:
-            async for data in self._stream:
+            while True:
+                hold(self._recorder.bounds)
+                data = await anext(stream, None)
+                if data is None:
+                    break
                 self._recorder.read(data)
                 yield data
         except BaseException as error:
@@ -272,10 +330,20 @@ class _AsyncRecordedBody(httpx.AsyncByteStream, httpx2.AsyncByteStream):
         self._recorder.end(Ending.LEFT)
         await self._stream.aclose()
 
+    def leave(self) -> None:
+        """Note that it was left where nobody has closed it; its own event loop closes it."""
+        self._recorder.end(Ending.LEFT)
 
-def _recorded(library: ModuleType, response: Any, recorder: _Recorder, body: object) -> Any:
+
+def _recorded(
+    library: ModuleType,
+    response: Any,
+    recorder: _Recorder,
+    body: "_RecordedBody | _AsyncRecordedBody",
+) -> Any:
     version = response.extensions.get("http_version", b"").decode("ascii", "replace")
     recorder.start(response.status_code, version, _header_pairs(response.headers))
+    recorder.tape.bodies.append(body)
     recorder.stream = response.extensions.get("network_stream")
     return library.Response(
         status_code=response.status_code,

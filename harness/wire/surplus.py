@@ -11,8 +11,12 @@ from typing import Any
 
 import h11
 
+from harness.wire.bounds import current
+
 _LONGEST_HEAD_BYTES = 1_048_576
 _KEPT_BYTES = 4096
+_LOOKED_AT_BYTES = 2 * 1_048_576
+"""Of a longer answer nobody looks for the end: reading it a second time would take too long."""
 
 
 class NotedStream:
@@ -23,14 +27,33 @@ class NotedStream:
         self._raw = bytearray()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read as the library would."""
-        data: bytes = self._stream.read(max_bytes, timeout)
-        self._raw += data
+        """Read as the library would, within the bounds of the exchange."""
+        bounds = current()
+        if bounds is None:
+            data: bytes = self._stream.read(max_bytes, timeout)
+        else:
+            timeout = bounds.left_s(timeout)
+            try:
+                data = self._stream.read(max_bytes, timeout)
+            except Exception as error:
+                if type(error).__name__ == "ReadTimeout":
+                    bounds.was_silent(timeout)
+                raise
+            bounds.took(len(data))
+        if len(self._raw) <= _LOOKED_AT_BYTES:
+            self._raw += data
         return data
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> "NotedStream":
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write as the library would, within the bounds of the exchange."""
+        bounds = current()
+        self._stream.write(buffer, timeout if bounds is None else bounds.left_s(timeout))
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> "NotedStream":
         """The same over TLS; what a proxy said before is no part of an answer."""
-        return NotedStream(self._stream.start_tls(*args, **kwargs))
+        return NotedStream(self._stream.start_tls(ssl_context, server_hostname, _connect_s(timeout)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -55,14 +78,34 @@ class AsyncNotedStream:
         self._raw = bytearray()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read as the library would."""
-        data: bytes = await self._stream.read(max_bytes, timeout)
-        self._raw += data
+        """Read as the library would, within the bounds of the exchange."""
+        bounds = current()
+        if bounds is None:
+            data: bytes = await self._stream.read(max_bytes, timeout)
+        else:
+            timeout = bounds.left_s(timeout)
+            try:
+                data = await self._stream.read(max_bytes, timeout)
+            except Exception as error:
+                if type(error).__name__ == "ReadTimeout":
+                    bounds.was_silent(timeout)
+                raise
+            bounds.took(len(data))
+        if len(self._raw) <= _LOOKED_AT_BYTES:
+            self._raw += data
         return data
 
-    async def start_tls(self, *args: Any, **kwargs: Any) -> "AsyncNotedStream":
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write as the library would, within the bounds of the exchange."""
+        bounds = current()
+        await self._stream.write(buffer, timeout if bounds is None else bounds.left_s(timeout))
+
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> "AsyncNotedStream":
         """The same over TLS."""
-        return AsyncNotedStream(await self._stream.start_tls(*args, **kwargs))
+        stream = await self._stream.start_tls(ssl_context, server_hostname, _connect_s(timeout))
+        return AsyncNotedStream(stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -78,6 +121,7 @@ class _NotingBackend:
         self._backend = backend
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> NotedStream:
+        kwargs["timeout"] = _connect_s(kwargs.get("timeout"))
         return NotedStream(self._backend.connect_tcp(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
@@ -89,10 +133,16 @@ class _AsyncNotingBackend:
         self._backend = backend
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncNotedStream:
+        kwargs["timeout"] = _connect_s(kwargs.get("timeout"))
         return AsyncNotedStream(await self._backend.connect_tcp(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
+
+
+def _connect_s(asked_s: float | None) -> float | None:
+    bounds = current()
+    return asked_s if bounds is None else bounds.connect_s(asked_s)
 
 
 def note_reads(transport: Any) -> Any:
@@ -110,6 +160,8 @@ def note_reads_async(transport: Any) -> Any:
 
 def after_answer(raw: bytes, method: str) -> bytes:
     """What stands behind the answer to a request of this method; empty where the answer is not whole."""
+    if len(raw) > _LOOKED_AT_BYTES:
+        return b""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD_BYTES)
     connection.send(h11.Request(method=method, target="/", headers=[("host", "localhost")]))
     connection.send(h11.EndOfMessage())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from harness.evidence import NO_JSON, Object, parsed, shown
+from harness.evidence import NO_JSON, Object, parsed, shown, why_no_json
 from harness.evidence.chat import DONE, Chunk
 from harness.evidence.completions import TextStream
 from harness.rule import Ground, Level, Violation, Violations, in_chunk, rule, shape
@@ -77,7 +77,7 @@ def every_legacy_payload_is_json_or_done(stream: TextStream) -> Violations:
         if event.data is not None and event.data != DONE and event.ended:
             body = parsed(event.data.encode())
             if not isinstance(body, dict):
-                kind = "no JSON" if body is NO_JSON else "JSON, but no object"
+                kind = why_no_json(event.data.encode()) if body is NO_JSON else "JSON, but no object"
                 yield Violation(
                     received=f"{kind}: {shown(event.data)}",
                     expected="a JSON object or [DONE]",

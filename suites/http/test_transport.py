@@ -2,8 +2,9 @@
 
 import json
 import re
+from collections import Counter
 
-from harness.evidence import NotJudgedError, Object, Observation, parsed, shown
+from harness.evidence import NO_JSON, NotJudgedError, Object, Observation, parsed, shown, why_no_json
 from harness.evidence.chat import DONE
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
@@ -71,10 +72,10 @@ def every_request_is_answered(observation: Observation) -> Violations:
 )
 def the_body_arrives_whole(observation: Observation) -> Violations:
     """The body arrives whole: the connection is not cut, stalled or left to drip."""
-    response = observation.response
-    if observation.exchange.ended not in {Ending.COMPLETE, Ending.LEFT}:
+    response, exchange = observation.response, observation.exchange
+    if exchange.ended not in {Ending.COMPLETE, Ending.LEFT}:
         yield Violation(
-            received=f"{observation.exchange.ended} after {len(response.body)} bytes",
+            received=f"{exchange.ended} after {len(response.body)} bytes: {exchange.detail}",
             expected="the body's end",
         )
 
@@ -171,8 +172,11 @@ def a_plain_body_is_json(observation: Observation) -> Violations:
     """A plain answer, or a refusal, is one JSON object."""
     if observation.mode is Mode.STREAM and _is_success(observation):
         return
-    if not isinstance(parsed(observation.response.body), dict):
-        yield Violation(received=shown(observation.response.body), expected="a JSON object", pointer="")
+    body = observation.response.body
+    value = parsed(body)
+    if not isinstance(value, dict):
+        kind = f"{why_no_json(body)}: " if value is NO_JSON else ""
+        yield Violation(received=f"{kind}{shown(body)}", expected="a JSON object", pointer="")
 
 
 @rule(
@@ -196,8 +200,8 @@ def _repeated_keys(body: bytes) -> list[str]:
     repeated: list[str] = []
 
     def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in pairs]
-        repeated.extend(sorted({name for name in names if names.count(name) > 1}))
+        counts = Counter(name for name, _ in pairs)
+        repeated.extend(sorted(name for name, count in counts.items() if count > 1))
         return dict(pairs)
 
     json.loads(body, object_pairs_hook=note)

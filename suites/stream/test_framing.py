@@ -2,7 +2,7 @@
 
 from email.message import Message
 
-from harness.evidence import NO_JSON, parsed, shown
+from harness.evidence import NO_JSON, parsed, shown, why_no_json
 from harness.evidence.chat import DONE, ChunkStream
 from harness.rule import Ground, Violation, Violations, rule
 from harness.wire.sse import BOM, SseEvent
@@ -29,7 +29,7 @@ def every_payload_is_json_or_done(stream: ChunkStream) -> Violations:
         if event.data is not None and event.data != DONE and event.ended:
             body = parsed(event.data.encode())
             if not isinstance(body, dict):
-                kind = "no JSON" if body is NO_JSON else "JSON, but no object"
+                kind = why_no_json(event.data.encode()) if body is NO_JSON else "JSON, but no object"
                 yield _at(
                     number,
                     event,

@@ -1,8 +1,7 @@
 """The usage audit: relations that token counts keep, whatever the tokenizer."""
 
+import json
 from collections import defaultdict
-
-import orjson
 
 from harness.evidence import NotJudgedError, Object, joined
 from harness.evidence.chat import Answer, ChunkStream, Completion
@@ -216,7 +215,7 @@ def every_answer_has_an_id_of_its_own(run: WholeRun) -> Violations:
     answers of several endpoints, and ids that somebody has blanked: there an id that comes again proves
     nothing.
     """
-    by_id: dict[str, set[bytes]] = defaultdict(set)
+    by_id: dict[str, set[str]] = defaultdict(set)
     for answer in run.answers:
         if isinstance(answer.id, str) and answer.id:
             by_id[answer.id].add(_told(answer))
@@ -228,10 +227,10 @@ def every_answer_has_an_id_of_its_own(run: WholeRun) -> Violations:
         yield Violation(received=said, expected="each id once")
 
 
-def _told(answer: Answer) -> bytes:
+def _told(answer: Answer) -> str:
     """What tells an answer from others, but for its id: what was asked, when it was made and what it says."""
     seen = answer.observation
     first = Completion.of(seen) if seen.mode is Mode.PLAIN else ChunkStream.of(seen).chunks[0]
     said = [(choice.index, choice.text, choice.finish_reason, choice.calls) for choice in answer.choices]
     told = [seen.asked, first.body.get("created"), said]
-    return orjson.dumps(told, default=repr, option=orjson.OPT_SORT_KEYS)
+    return json.dumps(told, default=repr, sort_keys=True)

@@ -183,6 +183,30 @@ def key_twice(body: bytes) -> bytes:
 
 
 @fault(
+    "cn-half-character",
+    on=body_bytes("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.whole-characters",),
+    source="RFC 8259, 8.2: unpaired surrogates",
+)
+def half_character(body: bytes) -> bytes:
+    """A text begins with half of a surrogate pair, as JavaScript writes one that was cut."""
+    return body.replace(b'"content":"', b'"content":"\\ud83d', 1)
+
+
+@fault(
+    "cn-created-long",
+    on=body_bytes("chat"),
+    shows=_FOUNDING,
+    caught_by=("http.json-integers",),
+    source="RFC 8259, 6: integers beyond 53 bits",
+)
+def created_long(body: bytes) -> bytes:
+    """The time created has thirty digits."""
+    return body.replace(b'"created":', b'"created":10000000000000000000', 1)
+
+
+@fault(
     "cn-gbk",
     on=body_bytes("chat"),
     shows=("founding",),

@@ -35,9 +35,9 @@ class RawClient:
         limits = self.endpoint.limits
         start_ns = time.monotonic_ns()
         try:
-            received = self._connected(limits.connect_s).exchange(request, limits.total_s)
+            received = self._connected(limits.connect_s).exchange(request, limits)
             if _has_lost_race(received):
-                received = self._connected(limits.connect_s).exchange(request, limits.total_s)
+                received = self._connected(limits.connect_s).exchange(request, limits)
         except UnreachableError as error:
             return Taken(
                 due, NAME, mode, start_ns, time.monotonic_ns(), self.secrets, body, detail=str(error)

@@ -36,7 +36,7 @@ _LATENCIES = {
     "request_latency": ("total_ms", "ms"),
 }
 _LENGTHS = {"input_length": "prompt_tokens", "output_length": "completion_tokens"}
-_INCOMPLETE = ("cut", "reset", "unfinished", "timeout")
+_INCOMPLETE = ("cut", "reset", "unfinished", "timeout", "oversized")
 
 
 def render(run: LoadRun) -> Mapping[str, str]:
