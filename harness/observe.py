@@ -162,10 +162,10 @@ class Observer:
             raise TimeUpError
         if tape.exchanges:
             return reply, tape.exchanges[-1]
-        return reply, unsent(_whyunsent(reply))
+        return reply, unsent(_why_unsent(reply))
 
 
-def _whyunsent(reply: Reply) -> str:
+def _why_unsent(reply: Reply) -> str:
     return reply.broken or (reply.raised.message if reply.raised else "the client sent nothing")
 
 
