@@ -108,7 +108,9 @@ def test_the_user_of_a_program_gets_what_was_on_the_wire(example: Command, mode:
         seen = ask(mode=mode)  # type: ignore[operator]
     assert (seen.reply.raised, seen.reply.broken) == (None, "")
     assert (seen.reply.text, seen.reply.finish_reason, seen.reply.usage) == (TEXT, "stop", Usage(3, 4, 7))
-    assert (seen.client_version, seen.exchange.ended) == ("urllib", Ending.COMPLETE)
+    assert seen.client_version == "urllib"
+    # whether its stream has ended when the program leaves at [DONE] is chance
+    assert seen.exchange.ended in {Ending.COMPLETE, Ending.LEFT}
     assert seen.exchange.request.url == f"{base_url}/chat/completions"
     assert seen.asked.get("stream", False) is (mode is Mode.STREAM)
     assert KEY not in repr(seen)

@@ -2,8 +2,11 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from types import ModuleType
 
@@ -143,8 +146,15 @@ def test_silence_is_a_timeout(ask: Callable[..., Exchange]) -> None:
 
 
 def test_dripping_bytes_are_a_timeout_too(ask: Callable[..., Exchange]) -> None:
-    with server(says(head(), *[b" "] * 10_000)) as base_url:
-        assert ask(base_url, replace(Limits(), total_s=0.001)).ended is Ending.TIMEOUT
+    def drips(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(head())
+        with suppress(OSError):
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.005)
+
+    with server(drips) as base_url:
+        assert ask(base_url, replace(Limits(), total_s=0.5)).ended is Ending.TIMEOUT
 
 
 def test_a_huge_body_is_left_at_the_limit(ask: Callable[..., Exchange]) -> None:
