@@ -25,7 +25,7 @@ demo: $(VENV)/installed  ## check the reference endpoint through all clients, an
 	@echo "Open $(CURDIR)/runs/demo/report.html in a browser."
 
 test: $(VENV)/installed  ## test the harness, and run the suites on the reference endpoint in both dialects
-	$(BIN)/python -m pytest --quiet --numprocesses 2
+	$(BIN)/python -m pytest --quiet --numprocesses 3
 	$(BIN)/python -m pytest --quiet suites
 	$(BIN)/python -m pytest --quiet suites --target reference-dashscope
 

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import httpx
+
 Answer = Callable[[socket.socket, bytes], None]
 """Writes to the connection what the server says to a request."""
 
@@ -39,7 +41,7 @@ def _serve(connection: socket.socket, answer: Answer) -> None:
     with connection:
         try:
             answer(connection, _read_request(connection))
-        except OSError:
+        except (OSError, httpx.TransportError):  # the client left, and with it what a front asks behind it
             return
 
 
