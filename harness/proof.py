@@ -178,8 +178,11 @@ class Retrial:
     silent: list[str]
 
     def failures(self) -> Iterator[str]:
-        """What keeps it from being proved, as a sentence."""
-        if self.silent:
+        """What keeps it from being proved, as a sentence.
+
+        A dialect need not send what a fault takes hold of: what is silent there is shown and counted alone.
+        """
+        if self.silent and self.way != "in DashScope's dialect":
             yield f"{self.fault}, {self.way}, is missed: {', '.join(self.silent)} did not fail."
 
 
