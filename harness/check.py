@@ -261,18 +261,25 @@ class Check:
             waivers=self.target.waivers,
             remarks=(*self.notes, *self.fit.notes, *self.notes_on_clients(), *self.idle_waivers()),
         )
-        return replace(made, uses=[self._as_far_as_asked(cell) for cell in made.uses])
+        return made if self.has_ended else replace(made, uses=list(self._as_far_as_asked(made.uses)))
 
-    def _as_far_as_asked(self, cell: UseCell) -> UseCell:
-        """A cell that works, of which an interruption left calls unasked, works in part."""
-        waiting = (one for one in self.current.calls if one.key not in self.observations)
-        is_whole = self.has_ended or not any(
-            (use_of_call(one.scenario, one.mode), one.client) == (cell.use, cell.client) for one in waiting
-        )
-        if is_whole or cell.state != "works":
-            return cell
-        why = "ended" if self._is_to_end else "was interrupted"
-        return replace(cell, state="works in part", reason=f"the run {why} before all of it was asked")
+    def _as_far_as_asked(self, cells: Iterable[UseCell]) -> Iterator[UseCell]:
+        """The cells of a run that did not come to its end, and what that left unasked of them."""
+        why = f"the run {'ended' if self._is_to_end else 'was interrupted'} before"
+        waiting = {
+            (use_of_call(one.scenario, one.mode), one.client)
+            for one in self.current.calls
+            if one.key not in self.observations
+        }
+        nothing = why_nothing_was_judged(self._in_order())
+        for cell in cells:
+            is_waited_for = (cell.use, cell.client) in waiting
+            if is_waited_for and cell.state == "works":
+                yield replace(cell, state="works in part", reason=f"{why} all of it was asked")
+            elif is_waited_for and cell.state == "not asked" and not nothing:
+                yield replace(cell, reason=f"{why} it was asked")
+            else:
+                yield cell
 
     def save(self, folder: Path, verdicts: Sequence[Verdict]) -> None:
         """Write the run's folder from what has been observed without one."""

@@ -456,6 +456,7 @@ def test_what_an_interruption_left_unasked_works_in_part(tmp_path: Path) -> None
     assert "interrupted" in answer(made)
     assert answer(made).startswith("(partial: ")
     assert states["legacy completions"].state == "not asked"
+    assert states["legacy completions"].reason == "the run was interrupted before it was asked"
 
 
 _FEW_CALLS = 8
