@@ -201,8 +201,7 @@ def tried(task: Task) -> Trial:
     is_fault = bool(chosen and chosen.is_fault)
     with _endpoint(task) as connection:
         seen = list(_observed(connection, asked_in(task.dialect, task.scenarios)))
-        judged = judge(content.rules().values(), seen, waivers_of(task.dialect))
-        verdicts = traced(judged, content.rules(), content.scenarios())
+        verdicts = _verdicts(task.dialect, seen)
         caught = catches(verdicts, Outcome.FAIL)
         expected = chosen.caught_by if chosen else ()
         named = [catch for catch in caught if catch.rule in expected] if is_fault else []
@@ -350,13 +349,13 @@ def _paired(task: Task) -> Pair:
     """Which of two faults at once their rules name."""
     first, second = (faults()[name] for name in task.id.split(_BESIDE))
     try:
-        together = {verdict.cell: verdict for verdict in _verdicts(task)}
+        together = {verdict.cell: verdict for verdict in _verdicts(task.dialect, observed(task))}
     except UsageError:  # they take hold of the same place, and the endpoint serves one of them at a time
         return Pair((first.id, second.id), [], [first.id, second.id], [])
     failed = [one for one in together.values() if one.outcome is Outcome.FAIL]
     pair = Pair((first.id, second.id), [], [], [])
     for fault in (first, second):
-        alone = _verdicts(Task(fault.id, task.dialect, fault.shows))
+        alone = _verdicts(task.dialect, observed(Task(fault.id, task.dialect, fault.shows)))
         cells = [one.cell for one in alone if one.outcome is Outcome.FAIL and one.rule in fault.caught_by]
         said = [together[cell] for cell in cells if cell in together]
         if any(one.outcome is Outcome.FAIL for one in said):
@@ -371,7 +370,7 @@ def _paired(task: Task) -> Pair:
 def _silent(task: Task) -> list[str]:
     """The rules of a fault that do not fail; a dialect may declare what they say."""
     outcomes: dict[str, set[Outcome]] = {}
-    for verdict in _verdicts(task):
+    for verdict in _verdicts(task.dialect, observed(task)):
         outcomes.setdefault(verdict.rule, set()).add(verdict.outcome)
     told = {Outcome.FAIL, Outcome.WAIVED}
     return [rule for rule in faults()[task.id].caught_by if told.isdisjoint(outcomes.get(rule, ()))]
@@ -384,8 +383,8 @@ def _is_on_broken_ground(verdict: Verdict, failed: Iterable[Verdict]) -> bool:
     return more_basic(verdict, beside, content.rules()) is not None
 
 
-def _verdicts(task: Task) -> list[Verdict]:
-    judged = judge(content.rules().values(), observed(task), waivers_of(task.dialect))
+def _verdicts(dialect: str, seen: Sequence[Observation]) -> list[Verdict]:
+    judged = judge(content.rules().values(), seen, waivers_of(dialect))
     return traced(judged, content.rules(), content.scenarios())
 
 

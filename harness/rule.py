@@ -70,8 +70,8 @@ class Rule:
     when: Callable[[Scenario], bool]
     effect_of: str
     shows: frozenset[str]
-    upholds: "Ground | Upheld | None" = None
-    rests_on: Grounds = NONE
+    upholds: Ground | Upheld | None
+    rests_on: Grounds
 
     def upheld_by(self, violations: Iterable[Violation]) -> Grounds:
         """The grounds that are not there where the rule is violated so."""

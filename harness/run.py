@@ -50,6 +50,8 @@ SCHEMA: Schema = "likewise/run/2"
 Key: TypeAlias = tuple[str, str, str]
 """Scenario, client and mode."""
 
+_NO_EXCEPTION = "client.no-exception"
+
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
@@ -172,6 +174,18 @@ class Run:
         """How many verdicts there are of each kind, in order of appearance."""
         counted = Counter(map(attrgetter(*Tally.__slots__), self.verdicts))
         return {Tally(*kind): count for kind, count in counted.items()}
+
+    @cached_property
+    def causes_of_exceptions(self) -> Mapping[Key, str]:
+        """The rule that each exception of a client follows from; empty where it is by design of the client.
+
+        An exception that is a finding of its own is not among them.
+        """
+        return {
+            (one.scenario, one.client, one.mode): one.cause
+            for one in self.exceptions
+            if one.rule == _NO_EXCEPTION and one.outcome in {Outcome.INCONCLUSIVE, Outcome.CONSEQUENCE}
+        }
 
     def failures(self) -> list[Verdict]:
         """The failures that count at the run's level."""

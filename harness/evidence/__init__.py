@@ -97,9 +97,7 @@ class Observation:
         response = self.exchange.response
         if response is None or response.status in {404, 405, 501}:
             return response is not None
-        body = parsed(response.body)
-        error = body.get("error") if isinstance(body, dict) else None
-        says_why = isinstance(error, dict) and isinstance(error.get("message"), str)
+        says_why = isinstance(_error_of(response).get("message"), str)
         return says_why and response.status in {400, 403, 413, 415, 422}
 
     @property
@@ -111,9 +109,8 @@ class Observation:
         response = self.exchange.response
         if not self.scenario.is_recorded or response is None or response.status < 400:
             return False
-        body = parsed(response.body)
-        error = body.get("error") if isinstance(body, dict) else None
-        return isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("message", "type"))
+        error = _error_of(response)
+        return all(isinstance(error.get(key), str) for key in ("message", "type"))
 
     @property
     def ran_out(self) -> bool:
@@ -187,6 +184,13 @@ class Refusal:
         if not isinstance(error, dict):
             raise NotJudgedError("no error object")
         return error
+
+
+def _error_of(response: Response) -> Object:
+    """The error object of a response; empty where there is none."""
+    body = parsed(response.body)
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
 
 
 _LAST_EVENTS = (b"data: [DONE]", b"data:[DONE]", b"event: response.completed", b"event: response.incomplete")

@@ -1,7 +1,7 @@
 """Before the load: whether there may be one, and how a single request is put so that it gets an answer."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.clients import Connection as Endpoint
@@ -14,7 +14,7 @@ from harness.load.job import Job
 from harness.load.judging import observation
 from harness.load.received import Due
 from harness.load.record import Answered, Outcome, RequestRecord
-from harness.load.workload import LoadRequest, Workload
+from harness.load.workload import Workload
 from harness.scenario import Mode
 from harness.target import Target
 
@@ -57,7 +57,9 @@ def probe(job: Job, target: Target, endpoint: Endpoint) -> Probed:
     """
     client = clients()[job.client](replace(endpoint, limits=job.limits))()
     try:
-        tried = _tried(_tries_of(job, client), job.output_cap)
+        output_tokens = job.trace[0][2] if job.trace else None
+        run_id = f"{job.run_id}-probe-{os.getpid()}"
+        tried = _tried(job.workload, client, job.mode, run_id, job.seed, output_tokens)
     finally:
         client.close()
     answered, record = tried.answered, tried.answered.record
@@ -103,37 +105,29 @@ class _Try:
 
 def spelled_cap(workload: Workload, client: LoadClient, mode: Mode) -> CapName:
     """How the endpoint wants the cap of this workload's answers spelled; asked of it, by a few requests."""
-
-    def ask(cap: CapName) -> _Try:
-        request = replace(workload, output_cap=cap).request(f"probe-{os.getpid()}", 0, 0)
-        return _try(cap, request, client, mode)
-
-    return _tried(ask, workload.output_cap).output_cap
+    return _tried(workload, client, mode, f"probe-{os.getpid()}").output_cap
 
 
-def _tries_of(job: Job, client: LoadClient) -> Callable[[CapName], _Try]:
-    output_tokens = job.trace[0][2] if job.trace else None
-    run_id = f"{job.run_id}-probe-{os.getpid()}"
-
-    def ask(cap: CapName) -> _Try:
-        workload = replace(job, output_cap=cap).workload
-        request = workload.request(run_id, job.seed, 0, output_tokens=output_tokens)
-        return _try(cap, request, client, job.mode)
-
-    return ask
-
-
-def _tried(ask: Callable[[CapName], _Try], cap: CapName) -> _Try:
+def _tried(
+    workload: Workload,
+    client: LoadClient,
+    mode: Mode,
+    run_id: str,
+    seed: int = 0,
+    output_tokens: int | None = None,
+) -> _Try:
     """The first try that is not refused; where all are, the spelling is not why, and the first says why."""
-    first = tried = ask(cap)
+
+    def ask(cap: CapName) -> _Try:
+        asked = replace(workload, output_cap=cap)
+        request = asked.request(run_id, seed, 0, output_tokens=output_tokens)
+        answered = client.perform(Due(_PROBE_ORDINAL, request), mode).answered()
+        return _Try(cap, answered, observation(answered, request))
+
+    first = tried = ask(workload.output_cap)
     while (other := tried.other_cap) is not None:
         tried = ask(other)
     return first if tried.is_refused else tried
-
-
-def _try(cap: CapName, request: LoadRequest, client: LoadClient, mode: Mode) -> _Try:
-    answered = client.perform(Due(_PROBE_ORDINAL, request), mode).answered()
-    return _Try(cap, answered, observation(answered, request))
 
 
 def _what(record: RequestRecord) -> str:

@@ -35,7 +35,6 @@ SYMBOLS: Mapping[UseState, str] = {
 _NAME_CHARS = 200
 _CELLS_OF_A_PARAMETER = 3
 _JUDGED = BROKEN | {Outcome.PASS, Outcome.WAIVED}
-_NO_EXCEPTION = "client.no-exception"
 _SPOKEN_OF = (("httpx", "httpx"), ("openai", "SDK"), ("langchain-openai", "LangChain"))
 """The clients by the names of their libraries, and by what rules call them."""
 _UNKNOWN_RULE = "A rule that this version does not know."
@@ -268,10 +267,9 @@ def effects_at(
 ) -> tuple[ClientEffect, ...]:
     """As `client_effects`, for many findings of one run."""
     places = dict.fromkeys((verdict.scenario, mode) for verdict in finding.failed for mode in _modes(verdict))
-    raised = _raised_by_something_else(run, finding.rule.id)
     worst: dict[str, RequestSummary] = {}
     for request in (request for place in places for request in requests.get(place, ())):
-        if request.effect == "raises" and (request.scenario, request.client, request.mode) in raised:
+        if request.effect == "raises" and not _may_be_why(run, finding, request):
             continue
         known = worst.get(request.client)
         if known is None or _rank(request) < _rank(known):
@@ -287,16 +285,10 @@ def effects_at(
     )
 
 
-def _raised_by_something_else(run: Run, rule: str) -> set[Cell]:
-    """Where a client raises by design, or because of another rule than this one."""
-    return {
-        (one.scenario, one.client, one.mode)
-        for one in run.exceptions
-        if one.rule == _NO_EXCEPTION
-        and (
-            one.outcome is Outcome.INCONCLUSIVE or (one.outcome is Outcome.CONSEQUENCE and one.cause != rule)
-        )
-    }
+def _may_be_why(run: Run, finding: Finding, request: RequestSummary) -> bool:
+    """Whether a client may have raised because of a finding, and not by design or because of another one."""
+    cause = run.causes_of_exceptions.get((request.scenario, request.client, request.mode))
+    return cause is None or cause == finding.rule.id
 
 
 def who_else_breaks(rule: RuleText, effects: Iterable[ClientEffect]) -> str:

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from harness.evidence import NotJudgedError, Object, joined, shown
 from harness.evidence.chat import Answer, ChunkStream, Completion, Pair, raise_if_ended_at_once
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.scenario import Mode, Scenario
 from harness.schemas import violations
@@ -109,10 +110,7 @@ def choices_are_numbered_from_zero(completion: Completion) -> Violations:
     breaks="The user has an empty answer and no error.",
     answers=("lc-empty-content-nonstream",),
     upholds=Ground.SAID,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def a_finished_message_says_something(completion: Completion) -> Violations:
     """A message that ends with `stop` has text, a refusal or tool calls."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from harness.evidence import BOTH, Cells, NotJudgedError, Observation, shown
 from harness.evidence.chat import Completion
-from harness.evidence.grounds import NONE, Grounds
+from harness.evidence.grounds import NONE, OF_AN_ANSWER, Grounds
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 
@@ -398,10 +398,7 @@ def a_picture_may_be_a_data_url(observation: Observation) -> Violations:
     answers=("cr-image-null-choices",),
     when=_is("image"),
     upholds=Ground.SAID,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def a_picture_gets_an_answer(completion: Completion) -> Violations:
     """A question about a picture is answered by a choice with a message."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness.evidence import NotJudgedError, parsed, shown
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.evidence.responses import CALLS, DONE, TERMINAL, ResponseEvent, ResponseStream, item_text
 from harness.rule import Ground, Level, Violation, Violations, rule, shape
 from harness.schemas import violations
@@ -288,10 +289,7 @@ def items_are_added_in_their_places(stream: ResponseStream) -> Violations:
     level="must",
     source=f"{_EVENTS}: content_index; vllm-project/vllm#45742",
     breaks="The SDK's helper, which finds parts by their place, raises IndexError or mixes them up.",
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def parts_are_added_in_their_places(stream: ResponseStream) -> Violations:
     """The parts of each item are added at the places 0, 1, 2 and so on of its content."""
@@ -382,10 +380,7 @@ def _was_told(stream: ResponseStream) -> bool:
     level="must",
     source=f"{_EVENTS}; BerriAI/litellm#21090",
     breaks="Users of the deltas read nothing; the SDK's helper has no items, and LangChain no text.",
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def what_the_final_response_holds_was_streamed(stream: ResponseStream) -> Violations:
     """What the final response holds was streamed before, in events of its own."""
@@ -427,10 +422,7 @@ def the_final_response_has_the_text(stream: ResponseStream) -> Violations:
     source=f"{_EVENTS}: response.completed",
     breaks="An agent that reads the final response runs other calls than were streamed, or none.",
     answers=("re-completed-output-empty",),
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def the_final_response_has_the_items(stream: ResponseStream) -> Violations:
     """The final response holds the items that were done, in their places, with what was streamed of calls."""

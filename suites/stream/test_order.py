@@ -2,6 +2,7 @@
 
 from harness.evidence import shown
 from harness.evidence.chat import Answer, ChunkStream, raise_if_ended_at_once
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Ground, Violation, Violations, rule
 from harness.scenario import Mode, Scenario
 from harness.stream_machine import ChatDefect, chat_violations
@@ -177,10 +178,7 @@ def no_choices_follow_usage(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_CHUNK}: delta.role; recorded streams of OpenAI",
     breaks="Accumulated messages have no role, and replaying them is refused.",
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def the_role_comes_first(stream: ChunkStream) -> Violations:
     """The first delta of each choice that says anything has the role."""
@@ -193,10 +191,7 @@ def the_role_comes_first(stream: ChunkStream) -> Violations:
     source=f"{_CHUNK}: delta.role; BerriAI/litellm#9986",
     breaks="The SDK's accumulator makes the role `assistantassistant`.",
     answers=("sc-role-every-chunk", "os-accumulate-concat", "ds-data-nospace-rolerepeat"),
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def the_role_comes_once(stream: ChunkStream) -> Violations:
     """The role comes once for each choice."""
@@ -208,10 +203,7 @@ def the_role_comes_once(stream: ChunkStream) -> Violations:
     level="spec",
     source=f"{_CHUNK}: delta.role",
     breaks="Callers that replay the message send it under another role.",
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def the_role_is_assistant(stream: ChunkStream) -> Violations:
     """The role of a streamed answer is `assistant`."""
@@ -225,10 +217,7 @@ def the_role_is_assistant(stream: ChunkStream) -> Violations:
     breaks="The user has an empty answer and no error.",
     answers=("bm-zero-token-success",),
     upholds=Ground.SAID,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def a_finished_stream_says_something(stream: ChunkStream) -> Violations:
     """A choice that ends with `stop` has text, a refusal or tool calls."""
@@ -243,10 +232,7 @@ def a_finished_stream_says_something(stream: ChunkStream) -> Violations:
     source=f"{_CHUNK}: delta.tool_calls; recorded streams of OpenAI",
     breaks="The arguments belong to a call without a name, which nobody can make.",
     upholds=Ground.CALLS,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def a_call_starts_before_its_arguments(stream: ChunkStream) -> Violations:
     """A tool call's id and name come before its arguments."""
@@ -260,10 +246,7 @@ def a_call_starts_before_its_arguments(stream: ChunkStream) -> Violations:
     breaks="An agent is told to run tools and finds none to run.",
     answers=("sf-tools-lost-when-streaming",),
     upholds=Ground.SAID,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def who_finishes_for_tool_calls_has_made_some(stream: ChunkStream) -> Violations:
     """A choice that ends with `tool_calls` has a tool call."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.evidence import Object, shown
 from harness.evidence.chat import ChunkStream, Delta, StreamedChoice
+from harness.evidence.grounds import OF_AN_ANSWER
 from harness.rule import Ground, Violation, Violations, in_chunk, rule
 from harness.scenario import Scenario
 
@@ -63,10 +64,7 @@ def every_fragment_has_an_index(stream: ChunkStream) -> Violations:
     answers=("st-index-always-1",),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def indexes_count_from_zero(stream: ChunkStream) -> Violations:
     """The indexes of a choice's tool calls are 0, 1, 2 … in the order in which the calls begin."""
@@ -88,10 +86,7 @@ def indexes_count_from_zero(stream: ChunkStream) -> Violations:
     answers=("st-id-null-first", "st-name-after-args", "st-named-no-id-name-repeat"),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def the_first_fragment_says_whose_it_is(stream: ChunkStream) -> Violations:
     """The first fragment of each tool call has its id and its function's name."""
@@ -115,10 +110,7 @@ def the_first_fragment_says_whose_it_is(stream: ChunkStream) -> Violations:
     answers=("st-id-repeated", "st-all-index-0"),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def an_id_comes_once(stream: ChunkStream) -> Violations:
     """Later fragments of a tool call bring no id, neither the same one nor another call's."""
@@ -141,10 +133,7 @@ def an_id_comes_once(stream: ChunkStream) -> Violations:
     ),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def a_name_comes_once(stream: ChunkStream) -> Violations:
     """Later fragments of a tool call bring no function name."""
@@ -161,10 +150,7 @@ def a_name_comes_once(stream: ChunkStream) -> Violations:
     breaks="Readers that begin a call at every id, be it empty, split one call into many.",
     answers=("st-id-empty-continuation", "ds-tool-id-empty"),
     when=_asks_for_calls,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def later_fragments_name_nothing(stream: ChunkStream) -> Violations:
     """Later fragments of a tool call have no key `id` and no key `name`, not even an empty one."""
@@ -206,10 +192,7 @@ def a_call_keeps_its_index(stream: ChunkStream) -> Violations:
     answers=("st-dup-index-entries", "os-dup-index"),
     when=_asks_for_calls,
     upholds=Ground.CALLS,
-    rests_on=(
-        Ground.SHAPE,
-        Ground.CHOICES,
-    ),
+    rests_on=OF_AN_ANSWER,
 )
 def no_delta_has_an_index_twice(stream: ChunkStream) -> Violations:
     """No delta has two fragments with the same index."""
